@@ -1,0 +1,184 @@
+"""Figures of lesson 02: detections, their scores, the cost matrix and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.patches import Rectangle
+
+from reidlib.plots import style
+
+
+@style.styled
+def detections(
+    image: np.ndarray,
+    found: Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame | None = None,
+    columns: int = 3,
+) -> style.Figure:
+    """Draw each detector's boxes on the same frame, with confidences and, dashed, the true boxes.
+
+    `found` is a name to a table x1 y1 x2 y2 confidence; `truth` has x1 y1 x2 y2.
+    """
+    columns = min(columns, len(found))
+    rows = -(-len(found) // columns)
+    width = 8 if columns == 1 else 5
+    height = rows * (width * image.shape[0] / image.shape[1] + 0.4)
+    figure, cells = style.axes(columns * width, height, rows, columns, squeeze=False)
+    for ax in cells.flat[len(found) :]:
+        ax.set_axis_off()
+    for ax, (name, table) in zip(cells.flat, found.items()):
+        style.show(ax, image, f"{name}: {len(table)} people", 13)
+        if truth is not None:
+            for x1, y1, x2, y2 in truth[["x1", "y1", "x2", "y2"]].to_numpy():
+                ax.add_patch(
+                    Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=3, ls=":")
+                )
+        for x1, y1, x2, y2, score in table[["x1", "y1", "x2", "y2", "confidence"]].to_numpy():
+            ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
+            ax.text(
+                x1,
+                y1,
+                f"{score:.2f}".lstrip("0"),
+                size=9,
+                va="bottom",
+                clip_on=True,
+                bbox={"fc": style.ORANGE, "ec": "none", "pad": 0.8},
+            )
+    return figure
+
+
+@style.styled
+def precision_recall(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    confidence: float | None = None,
+) -> style.Figure:
+    """Plot precision against recall; `confidence` marks the point that this threshold chooses.
+
+    `curves` is a name to (recall, precision, confidence), each of shape (N,), best detection first.
+    """
+    figure, ax = style.axes(6.6, 4.8)
+    for (name, curve), colour, dash in zip(curves.items(), style.SERIES, style.DASHES):
+        recall, precision, scores = map(np.asarray, curve)
+        ax.plot(recall, precision, color=colour, ls=dash, label=name)
+        kept = int(np.sum(scores >= confidence)) if confidence is not None else 0
+        if kept:
+            at = recall[kept - 1], precision[kept - 1]
+            ax.plot(*at, "o", color=colour, ms=11, mec=style.INK)
+            ax.annotate(
+                f"recall {at[0]:.2f}\nprecision {at[1]:.2f}",
+                at,
+                (-12, -12),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+            )
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    chosen = "" if confidence is None else f" (points: confidence at least {confidence:.2f})"
+    ax.set_title(f"Precision and recall{chosen}", loc="left")
+    ax.legend(loc="lower left")
+    return figure
+
+
+@style.styled
+def cost_matrix(
+    cost: np.ndarray,
+    matches: Mapping[str, list[tuple[int, int]]],
+    rows: list[str],
+    columns: list[str],
+) -> style.Figure:
+    """Draw a cost matrix (tracks x detections) once for each way of matching, matches outlined.
+
+    `matches` is a name (greedy, Hungarian) to (row, column) pairs; the sum of their costs is shown.
+    Forbidden pairs are infinite or NaN and left blank.
+    """
+    cost = np.asarray(cost, float)
+    shown = np.where(np.isfinite(cost), cost, np.nan)
+    width = max(3.6, 0.75 * len(columns) + 1.4)
+    height = max(2.8, 0.6 * len(rows) + 1.5)
+    figure, cells = style.axes(width * len(matches), height, 1, len(matches), squeeze=False)
+    for ax, (name, pairs) in zip(cells[0], matches.items()):
+        # A light map, so that dark figures are readable on every cell.
+        ax.imshow(shown, cmap="Blues_r", vmin=-0.6, vmax=1, aspect="auto")
+        ax.grid(False)
+        for i, j in np.ndindex(*cost.shape):
+            text = f"{cost[i, j]:.2f}" if np.isfinite(cost[i, j]) else "–"
+            bold = "bold" if (i, j) in pairs else "normal"
+            ax.text(j, i, text, ha="center", va="center", weight=bold, color="black")
+        for i, j in pairs:
+            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, ec=style.RED, lw=3))
+        total = sum(cost[i, j] for i, j in pairs)
+        ax.set_title(f"{name}: {len(pairs)} pairs, cost {total:.2f}", size=12)
+        ax.set_xticks(range(len(columns)), columns)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set(xlabel="detections", ylabel="tracks")
+    return figure
+
+
+@style.styled
+def tracks_over_time(
+    table: pd.DataFrame, identity: str = "track", switches: pd.DataFrame | None = None
+) -> style.Figure:
+    """Draw when each track was seen, a line a track, from a table with columns time and `identity`.
+
+    `switches`, if given, has columns time and `identity` and is marked with crosses.
+    """
+    order = table.groupby(identity)["time"].min().sort_values().index
+    figure, ax = style.axes(9, max(2.6, 0.26 * len(order) + 1.4))
+    for row, name in enumerate(order):
+        seen = table.loc[table[identity] == name, "time"]
+        ax.plot(seen, [row] * len(seen), "|", color=style.colour(name), ms=11, mew=2)
+        ax.plot([seen.min(), seen.max()], [row, row], color=style.colour(name), lw=1, alpha=0.6)
+    if switches is not None and len(switches):
+        at = [order.get_loc(name) for name in switches[identity]]
+        ax.plot(switches["time"], at, "x", color="black", ms=10, mew=2.5, label="identity switch")
+        ax.legend(loc="lower right")
+    ax.set_yticks(range(len(order)), [str(name) for name in order], fontsize=10)
+    ax.set(xlabel="time, s", ylabel=identity)
+    ax.invert_yaxis()
+    ax.set_title(f"{len(order)} tracks: when each was seen", loc="left")
+    return figure
+
+
+@style.styled
+def trajectories(
+    table: pd.DataFrame, image: np.ndarray, identity: str = "track", title: str = ""
+) -> style.Figure:
+    """Draw where each person's feet went on the image; a dot is the end, the number is the track.
+
+    `table` has columns frame, x1 y1 x2 y2 (pixels) and `identity`.
+    """
+    figure, ax = style.axes(8, 8 * image.shape[0] / image.shape[1] + 0.4)
+    style.show(ax, image // 2 + 110, title or "Where people walked", 13)
+    for name, path in table.sort_values("frame").groupby(identity):
+        x, y = (path["x1"] + path["x2"]) / 2, path["y2"]
+        ax.plot(x, y, color=style.colour(name), lw=2.5)
+        ax.text(
+            x.iloc[-1],
+            y.iloc[-1],
+            str(name),
+            size=10,
+            clip_on=True,
+            bbox={"boxstyle": "circle,pad=.2", "fc": "white", "ec": style.colour(name), "lw": 2},
+        )
+    ax.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0))
+    return figure
+
+
+def ground_points(table: pd.DataFrame, camera: Mapping) -> pd.DataFrame:
+    """Return where the feet of each box stand on the ground: frame, track, x, y in metres.
+
+    The middle of a box's lower edge is carried to the plane Z = 0 by the calibration of `camera`
+    (``K``, ``R``, ``t``), as in Hartley and Zisserman (2004), chapter 8. Feet above the horizon,
+    which are on no ground, give NaN.
+    """
+    K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
+    from_ground = K @ np.column_stack([R[:, 0], R[:, 1], t.reshape(3)])
+    feet = np.column_stack([(table["x1"] + table["x2"]) / 2, table["y2"], np.ones(len(table))])
+    point = feet @ np.linalg.inv(from_ground).T
+    point[point[:, 2] <= 0] = np.nan  # the third value is 1 / depth
+    result = table[["frame", "track"]].copy()
+    result["x"], result["y"] = point[:, 0] / point[:, 2], point[:, 1] / point[:, 2]
+    return result

@@ -1,0 +1,122 @@
+"""How figures look: colours everybody can tell apart, sizes that can be read on a projector."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+import matplotlib.figure
+import numpy as np
+
+from reidlib import assets
+from reidlib.drawing import OKABE_ITO, person_colour
+
+ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = OKABE_ITO
+INK, GREY = "#222222", "#8A8A8A"
+RIGHT, WRONG = BLUE, RED  # never the only cue: marks and line styles say the same
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, INK)
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+MARKERS = "osD^vP*X"
+CROP = (64, 128)  # width and height of a person in a grid, pixels
+
+RC = {
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "lines.linewidth": 2.2,
+    "legend.frameon": False,
+    "legend.fontsize": 11,
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+}
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure outside pyplot: shown once where a notebook cell ends in it, and then forgotten."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw `function`'s figure in the course's style without touching anybody else's settings."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        with matplotlib.rc_context(RC):
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def axes(width: float = 7.0, height: float = 4.2, rows: int = 1, columns: int = 1, **kwargs):
+    """Return a new figure of `width` x `height` inches and its axes (an array if several)."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, **kwargs)
+
+
+def png(figure: matplotlib.figure.Figure, dpi: int = 100) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    return buffer.getvalue()
+
+
+def save(figure: matplotlib.figure.Figure, path: str | Path, dpi: int = 120) -> Path:
+    """Write a figure as a PNG file, whole or not at all; returns its path."""
+    with assets.atomic(path) as temporary:
+        temporary.write_bytes(png(figure, dpi))
+    return Path(path)
+
+
+def colour(identity) -> tuple[float, ...]:
+    """Return a person's colour for Matplotlib, three values 0..1."""
+    return tuple(value / 255 for value in person_colour(identity))
+
+
+def show(ax, image: np.ndarray, title: str = "", size: float = 11, **kwargs) -> None:
+    """Show an image without ticks, with a small title."""
+    ax.imshow(image, **kwargs)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    if title:
+        ax.set_title(title, fontsize=size)
+
+
+def frame(ax, edge, width: float = 3.0, style="-") -> None:
+    """Put a coloured border around a picture."""
+    for spine in ax.spines.values():
+        spine.set(visible=True, edgecolor=edge, linewidth=width, linestyle=style)
+
+
+@styled
+def grid(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 4,
+    width: float = 2.6,
+    title: str = "",
+) -> Figure:
+    """Show images in rows of `columns`, each `width` inches wide, with a title above each."""
+    if not len(images):
+        raise ValueError("no images to show; give at least one (H, W, 3) image")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    tallest = max(image.shape[0] / image.shape[1] for image in images)
+    height = rows * (width * tallest + (0.3 if titles else 0.05)) + (0.4 if title else 0)
+    figure, cells = axes(columns * width, height, rows, columns, squeeze=False)
+    for i, ax in enumerate(cells.flat):
+        if i < len(images):
+            show(ax, images[i], titles[i] if titles else "")
+        else:
+            ax.set_axis_off()
+    if title:
+        figure.suptitle(title)
+    return figure
