@@ -1,0 +1,108 @@
+"""Metric losses: each pulls embeddings of one person together and pushes different people apart.
+
+All take (N, D) embeddings and (N,) integer labels, compare every pair of rows, and return a scalar.
+Rows are scaled to unit length first, so that a margin means the same whatever the network; distances
+are Euclidean, between 0 and 2 then. A batch without any pair or triplet gives a zero loss.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class PairwiseLoss(nn.Module):
+    """What the losses share: unit rows, their distances, and which pairs are the same person."""
+
+    def __init__(self, margin: float, normalize: bool = True):
+        super().__init__()
+        if not margin >= 0:
+            raise ValueError(f"margin is {margin}; expected a number of at least 0, such as 0.3")
+        self.margin, self.normalize = margin, normalize
+
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if embeddings.ndim != 2 or len(embeddings) != len(labels):
+            raise ValueError(
+                f"embeddings have shape {tuple(embeddings.shape)} and labels "
+                f"{tuple(labels.shape)}; expected (N, D) and (N,)"
+            )
+        x = F.normalize(embeddings) if self.normalize else embeddings
+        same = labels[:, None] == labels[None, :]
+        positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        # Adding zero times the embeddings keeps the gradient defined when nothing was compared.
+        return self.compare(distances(x), positive, ~same) + 0 * embeddings.sum()
+
+
+class ContrastiveLoss(PairwiseLoss):
+    """Half the squared distance of positive pairs, half the squared shortfall of negative ones.
+
+    The mean of d²/2 and max(0, margin - d)²/2 over all pairs (Hadsell, Chopra, LeCun, 2006).
+    """
+
+    def __init__(self, margin: float = 1.0, normalize: bool = True):
+        super().__init__(margin, normalize)
+
+    def compare(self, d, positive, negative):
+        pull = d[positive].square() / 2
+        push = F.relu(self.margin - d[negative]).square() / 2
+        return mean(torch.cat([pull, push]))
+
+
+class TripletLoss(PairwiseLoss):
+    """An anchor's positive must be nearer than its negative by a margin: max(0, d_ap - d_an + m).
+
+    `mining` chooses the triplets. "hard": for every anchor its farthest positive and nearest
+    negative, averaged over anchors; "all": every triplet, averaged over those that violate the
+    margin (both Hermans, Beyer, Leibe, 2017). "semi-hard": triplets whose negative is farther than
+    the positive, yet within the margin (Schroff et al., 2015).
+    """
+
+    def __init__(self, margin: float = 0.3, mining: str = "hard", normalize: bool = True):
+        super().__init__(margin, normalize)
+        if mining not in ("hard", "semi-hard", "all"):
+            raise ValueError(f"unknown mining {mining!r}; choose from hard, semi-hard, all")
+        self.mining = mining
+
+    def compare(self, d, positive, negative):
+        if self.mining == "hard":
+            d_ap = d.masked_fill(~positive, -torch.inf).amax(dim=1)
+            d_an = d.masked_fill(~negative, torch.inf).amin(dim=1)
+            anchors = positive.any(dim=1) & negative.any(dim=1)
+            return mean(F.relu(d_ap - d_an + self.margin)[anchors])
+        triplets = positive[:, :, None] & negative[:, None, :]
+        gap = d[:, :, None] - d[:, None, :]  # anchor, positive, negative
+        if self.mining == "semi-hard":
+            triplets &= (gap < 0) & (gap > -self.margin)
+        violation = F.relu(gap[triplets] + self.margin)
+        return mean(violation[violation > 0])
+
+
+class MarginLoss(PairwiseLoss):
+    """Positive pairs must be nearer than beta - margin, negative ones farther than beta + margin.
+
+    The mean of max(0, margin + y (d - beta)), y = 1 for positive and -1 for negative pairs, over
+    the pairs that violate it (Wu et al., 2017, with a fixed beta and all pairs).
+    """
+
+    def __init__(self, margin: float = 0.2, beta: float = 1.2, normalize: bool = True):
+        super().__init__(margin, normalize)
+        self.beta = beta
+
+    def compare(self, d, positive, negative):
+        pull = F.relu(self.margin + d[positive] - self.beta)
+        push = F.relu(self.margin - d[negative] + self.beta)
+        violation = torch.cat([pull, push])
+        return mean(violation[violation > 0])
+
+
+def distances(x: torch.Tensor) -> torch.Tensor:
+    """Return the Euclidean distances between all rows, (N, N), with a finite gradient at zero."""
+    squared = x.square().sum(dim=1)
+    d2 = squared[:, None] + squared[None, :] - 2 * x @ x.T
+    return d2.clamp(min=torch.finfo(x.dtype).eps).sqrt()
+
+
+def mean(values: torch.Tensor) -> torch.Tensor:
+    """Return the mean, and 0 where there is nothing to average."""
+    return values.sum() / max(1, values.numel())

@@ -1,0 +1,229 @@
+"""Networks: the course's tiny ResNet, torchvision backbones, and Siamese heads on top of them."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from reidlib import assets
+
+SIZE = (128, 64)  # height and width of a person crop, pixels
+FORMAT = "reidlib-model-1"
+LAST_LAYERS = ("layer4", "features", "conv5", "layers", "trunk_output")
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; halves height and width (He et al., 2016)."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 1, stride=2, bias=False),
+            nn.BatchNorm2d(channels_out),
+        )
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+class TinyResNet(nn.Module):
+    """The course's own network: a stem, three residual blocks, an average over the image, a linear.
+
+    Takes (N, 3, H, W) float images and returns (N, dim) features, not yet of unit length. `width`
+    multiplies the channels: 0.24 million parameters at 1, 0.9 million at 2.
+
+    >>> TinyResNet(dim=256)(torch.zeros(2, 3, 128, 64)).shape
+    torch.Size([2, 256])
+    """
+
+    def __init__(self, dim: int = 256, width: float = 1.0):
+        super().__init__()
+        stem, *channels = (round(width * c) for c in (16, 32, 64, 96))
+        self.dim = dim
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
+        )
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(a, b) for a, b in zip([stem, *channels[:-1]], channels))
+        )
+        self.linear = nn.Linear(channels[-1], dim)
+
+    def forward(self, x):
+        x = self.blocks(self.stem(x))
+        return self.linear(x.mean(dim=(2, 3)))
+
+
+class LayerFeatures(nn.Module):
+    """A torchvision network cut after one named layer, whose output is averaged over the image."""
+
+    def __init__(self, network: nn.Module, layer: str | None = None):
+        super().__init__()
+        from torchvision.models.feature_extraction import create_feature_extractor as cut
+
+        children = dict(network.named_children())
+        layer = layer or next((name for name in LAST_LAYERS if name in children), None)
+        layers = [name for name, _ in network.named_modules() if name]
+        if layer not in layers:
+            raise ValueError(f"unknown layer {layer!r}; this network has {', '.join(layers)}")
+        self.layers = cut(network, {layer: "out"})
+        self.eval()  # the dry run must not move the batch statistics
+        with torch.no_grad():
+            self.dim = self(torch.zeros(1, 3, *SIZE)).shape[1]
+        self.train()
+
+    def forward(self, x):
+        x = self.layers(x)["out"]
+        return x.mean(dim=(2, 3)) if x.ndim == 4 else x.flatten(1)
+
+
+def backbones() -> list[str]:
+    """Return the names `backbone` knows: ours, then torchvision's convolutional classifiers."""
+    import torchvision
+
+    names = torchvision.models.list_models(torchvision.models)
+    # Transformers insist on 224x224 inputs, the inceptions on more; people are small and tall.
+    squares = re.compile("vit|swin|maxvit|inception|googlenet")
+    return ["tiny", "tiny-x2", *(name for name in names if not squares.match(name))]
+
+
+def backbone(
+    name: str, pretrained: bool = False, layer: str | None = None, dim: int = 256
+) -> nn.Module:
+    """Return a network from (N, 3, H, W) normalised images to (N, .dim) features.
+
+    "tiny" is TinyResNet, "tiny-x2" or "tiny-x1.5" a wider one, `dim` long. Any other name is
+    torchvision's: `layer` names the module whose averaged output is taken, by default the last
+    convolutional one, and `pretrained` downloads ImageNet weights. Raises ValueError for an unknown
+    name, assets.Unavailable when weights cannot be downloaded.
+    """
+    if match := re.fullmatch(r"tiny(?:-x(\d+(?:\.\d+)?))?", name):
+        if pretrained:
+            raise ValueError("'tiny' has no ImageNet weights; load('plaza') in features is trained")
+        return TinyResNet(dim, width=float(match[1] or 1))
+    if name not in backbones():
+        raise ValueError(f"unknown backbone {name!r}; choose from {', '.join(backbones())}")
+    import torchvision
+
+    try:
+        network = torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None)
+    except OSError as error:  # urllib's errors are OSErrors
+        raise assets.Unavailable(
+            f"the ImageNet weights of {name} have to be downloaded, but that failed ({error}); "
+            "connect to the internet, or use pretrained=False or the bundled 'plaza' weights"
+        ) from error
+    return LayerFeatures(network, layer)
+
+
+build = backbone  # SiameseNetwork has an argument of that name
+
+
+class SiameseHead(nn.Module):
+    """A small perceptron that turns (N, in_dim) feature vectors into (N, dim) unit embeddings.
+
+    The network is Siamese in that both images of a pair go through the same weights.
+    """
+
+    def __init__(self, in_dim: int, dim: int = 128, hidden: int = 256):
+        super().__init__()
+        self.config = {"kind": "SiameseHead", "in_dim": in_dim, "dim": dim, "hidden": hidden}
+        self.dim, self.classes, self.info = dim, None, {}
+        self.layers = nn.Sequential(nn.Linear(in_dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+
+    def forward(self, vectors):
+        return F.normalize(self.layers(vectors))
+
+
+class SiameseNetwork(nn.Module):
+    """A backbone, an embedding of `dim` numbers and, for training, a classifier of `classes`.
+
+    With `neck` the metric loss sees the embedding before, the classifier and the search after a
+    batch normalisation without shift: the BNNeck of Luo et al. (2019). In training mode the network
+    returns (embedding before the neck, logits or None), in evaluation mode (N, dim) unit vectors.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "tiny",
+        dim: int = 256,
+        classes: int | None = None,
+        *,
+        neck: bool = True,
+        pretrained: bool = False,
+        layer: str | None = None,
+    ):
+        super().__init__()
+        self.config = {"kind": "SiameseNetwork", "backbone": backbone, "dim": dim}
+        self.config |= {"classes": classes, "neck": neck, "layer": layer}
+        self.dim, self.classes, self.info = dim, classes, {}
+        self.backbone = build(backbone, pretrained, layer, dim)
+        same = self.backbone.dim == dim
+        self.embed = nn.Identity() if same else nn.Linear(self.backbone.dim, dim)
+        self.neck = nn.BatchNorm1d(dim) if neck else nn.Identity()
+        if neck:
+            self.neck.bias.requires_grad_(False)
+        self.classifier = nn.Linear(dim, classes, bias=False) if classes else None
+
+    def forward(self, images):
+        features = self.embed(self.backbone(images))
+        embeddings = self.neck(features)
+        if not self.training:
+            return F.normalize(embeddings)
+        return features, self.classifier(embeddings) if self.classifier else None
+
+
+def save(model: SiameseHead | SiameseNetwork, path: str | Path, **info) -> None:
+    """Write a model's configuration and weights to `path`.
+
+    `info` is kept beside them and comes back as ``load(path).info``; by convention `size`, the
+    input's (height, width), and `threshold`, a cosine distance between same and different people.
+    """
+    state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with assets.atomic(path) as temporary:
+        content = {"format": FORMAT, "config": model.config, "info": {**model.info, **info}}
+        torch.save(content | {"state": state}, temporary)
+
+
+def read_weights(path: str | Path, expected: str) -> dict:
+    """Return the content of a checkpoint written by this package, never running code from it.
+
+    Raises FileNotFoundError, or ValueError when the file is not a checkpoint of format `expected`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}; give the path of a .pt file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError,
+            KeyError, IndexError, AttributeError) as error:  # fmt: skip
+        raise ValueError(
+            f"{path} holds no weights that can be read safely ({str(error).splitlines()[0]}); "
+            "expected a file written by reidlib"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != expected:
+        raise ValueError(f"{path} is not a {expected!r} file; expected one written by reidlib")
+    return content
+
+
+def load(path: str | Path) -> SiameseHead | SiameseNetwork:
+    """Return the model saved at `path`, in evaluation mode; `.info` holds what was saved with it."""
+    content = read_weights(path, FORMAT)
+    kinds = {"SiameseHead": SiameseHead, "SiameseNetwork": SiameseNetwork}
+    try:
+        config = dict(content["config"])
+        model = kinds[config.pop("kind")](**config)
+        model.load_state_dict(content["state"])
+        model.info = dict(content["info"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not hold the model that it describes: {error}") from error
+    return model.eval()
