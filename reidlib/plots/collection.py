@@ -79,13 +79,16 @@ def pixels_per_metre(
             ax.annotate(f"{here:.0f} px/m", (at, here), (8, 6), textcoords="offset points")
     for level, needed in LEVELS.items():
         ax.axhline(needed, color=style.GREY, lw=1, ls=":")
-        ax.text(
-            distances[-1], needed, f"{level} {needed:g}", ha="right", va="bottom", color=style.INK
-        )
+        ax.text(distances[-1], needed, level, ha="right", va="bottom", color=style.INK)
     ax.set(xlabel="distance, m", ylabel="pixels per metre", yscale="log")
     ax.set_title("What a camera resolves (levels of IEC 62676-4)", loc="left")
     ax.set_xlim(distances[0], distances[-1])
+    ax.set_yticks([10, 25, 62.5, 125, 250, 500, 1000], minor=False)
+    ax.set_yticks([], minor=True)
     ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_ylim(
+        max(8, min(map(np.min, values.values()))), min(2000, max(map(np.max, values.values())))
+    )
     ax.legend(loc="lower left")
     return figure
 
@@ -195,9 +198,8 @@ def dataset(tables: Mapping[str, pd.DataFrame], title: str = "") -> style.Figure
         )
     left.set_xticks(range(len(cameras)), [str(camera) for camera in cameras])
     left.set(xlabel="camera", ylabel="identities")
-    left.margins(y=0.3)
-    left.legend(loc="upper center", ncols=2, columnspacing=1)
+    left.legend(loc="lower left", bbox_to_anchor=(0, 1))
     right.set(xlabel="images of one identity", ylabel="identities")
-    right.legend(loc="upper right")
+    right.legend(loc="lower left", bbox_to_anchor=(0, 1))
     figure.suptitle(title or "The data set")
     return figure

@@ -40,7 +40,7 @@ def who_was_where(
     ax.set(xlabel="time, s", ylabel="person", ylim=(len(rows) - 0.5, -0.5))
     ax.grid(False, axis="y")
     ax.set_title(title or "Who was where, and when", loc="left")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.08), ncols=len(cameras), borderaxespad=0)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

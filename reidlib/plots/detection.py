@@ -18,7 +18,7 @@ def detections(
     truth: pd.DataFrame | None = None,
     columns: int = 3,
 ) -> style.Figure:
-    """Draw each detector's boxes on the same frame, with confidences and, dashed, the true boxes.
+    """Draw each detector's boxes on the same frame, with confidences, over the true boxes in white.
 
     `found` is a name to a table x1 y1 x2 y2 confidence; `truth` has x1 y1 x2 y2.
     """
@@ -33,9 +33,7 @@ def detections(
         style.show(ax, image, f"{name}: {len(table)} people", 13)
         if truth is not None:
             for x1, y1, x2, y2 in truth[["x1", "y1", "x2", "y2"]].to_numpy():
-                ax.add_patch(
-                    Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=3, ls=":")
-                )
+                ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=4.5))
         for x1, y1, x2, y2, score in table[["x1", "y1", "x2", "y2", "confidence"]].to_numpy():
             ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
             ax.text(
@@ -47,6 +45,8 @@ def detections(
                 clip_on=True,
                 bbox={"fc": style.ORANGE, "ec": "none", "pad": 0.8},
             )
+    if truth is not None:
+        figure.suptitle(f"orange: found, white: the {len(truth)} true people")
     return figure
 
 
@@ -62,19 +62,12 @@ def precision_recall(
     figure, ax = style.axes(6.6, 4.8)
     for (name, curve), colour, dash in zip(curves.items(), style.SERIES, style.DASHES):
         recall, precision, scores = map(np.asarray, curve)
-        ax.plot(recall, precision, color=colour, ls=dash, label=name)
         kept = int(np.sum(scores >= confidence)) if confidence is not None else 0
         if kept:
             at = recall[kept - 1], precision[kept - 1]
             ax.plot(*at, "o", color=colour, ms=11, mec=style.INK)
-            ax.annotate(
-                f"recall {at[0]:.2f}\nprecision {at[1]:.2f}",
-                at,
-                (-12, -12),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-            )
+            name = f"{name}: recall {at[0]:.2f}, precision {at[1]:.2f}"
+        ax.plot(recall, precision, color=colour, ls=dash, label=name)
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
     chosen = "" if confidence is None else f" (points: confidence at least {confidence:.2f})"
     ax.set_title(f"Precision and recall{chosen}", loc="left")
@@ -129,12 +122,13 @@ def tracks_over_time(
     figure, ax = style.axes(9, max(2.6, 0.26 * len(order) + 1.4))
     for row, name in enumerate(order):
         seen = table.loc[table[identity] == name, "time"]
-        ax.plot(seen, [row] * len(seen), "|", color=style.colour(name), ms=11, mew=2)
-        ax.plot([seen.min(), seen.max()], [row, row], color=style.colour(name), lw=1, alpha=0.6)
+        pause = np.flatnonzero(seen.diff() > 1.5 * seen.diff().median())
+        line = np.insert(seen.to_numpy(float), pause, np.nan)  # NaN interrupts the line
+        ax.plot(line, [row] * len(line), color=style.colour(name), lw=8, solid_capstyle="butt")
     if switches is not None and len(switches):
         at = [order.get_loc(name) for name in switches[identity]]
         ax.plot(switches["time"], at, "x", color="black", ms=10, mew=2.5, label="identity switch")
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
     ax.set_yticks(range(len(order)), [str(name) for name in order], fontsize=10)
     ax.set(xlabel="time, s", ylabel=identity)
     ax.invert_yaxis()

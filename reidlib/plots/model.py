@@ -24,7 +24,7 @@ def forces(
     `margin` draws a circle of that radius around point `anchor`: the reach of the loss.
     """
     points, step = np.asarray(points, float), -np.asarray(gradient, float)
-    figure, ax = style.axes(6, 5.6)
+    figure, ax = style.axes(7, 6)
     spread = max(np.ptp(points, axis=0).max(), 1e-6)
     longest = np.linalg.norm(step, axis=1).max()
     if longest > 0:
@@ -44,7 +44,7 @@ def forces(
     ax.set(aspect="equal")
     ax.margins(0.18)
     ax.set_title(title or "What the loss pushes and pulls", loc="left")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, columnspacing=1)
     return figure
 
 

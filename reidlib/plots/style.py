@@ -30,7 +30,8 @@ RC = {
     "axes.grid": True,
     "grid.alpha": 0.3,
     "lines.linewidth": 2.2,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "white",
     "legend.fontsize": 11,
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
@@ -64,7 +65,7 @@ def axes(width: float = 7.0, height: float = 4.2, rows: int = 1, columns: int = 
 def png(figure: matplotlib.figure.Figure, dpi: int = 100) -> bytes:
     """Return a figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    figure.savefig(buffer, dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.1)
     return buffer.getvalue()
 
 
