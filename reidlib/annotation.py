@@ -155,11 +155,9 @@ def split_track(table: pd.DataFrame, track: int, frame: int) -> pd.DataFrame:
     mine = table.track == track
     later = mine & (table.frame >= frame)
     if not later.any() or later.sum() == mine.sum():
-        frames = table.frame[mine]
-        raise ValueError(
-            f"cannot split track {track} at frame {frame}: "
-            + (f"it spans frames {frames.min()} to {frames.max()}" if mine.any() else "no such track")
-        )
+        frames = table.frame[mine].tolist()
+        span = f"it spans frames {min(frames)} to {max(frames)}" if frames else "no such track"
+        raise ValueError(f"cannot split track {track} at frame {frame}: {span}")
     return table.assign(track=table.track.mask(later, table.track.max() + 1))
 
 

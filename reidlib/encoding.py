@@ -1,0 +1,117 @@
+"""Single images and videos on disk; `video` is the room that uses it and passes it on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reidlib import assets
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Return an image file as (H, W, 3) uint8 RGB; ValueError when it does not decode."""
+    data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII names on Windows
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise ValueError(f"{path} does not decode; it is empty, damaged or no image: replace it")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
+    """Write an RGB image as .jpg or .png, whole or not at all."""
+    bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(Path(path).suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    with assets.atomic(path) as temporary:
+        temporary.write_bytes(data.tobytes())
+
+
+class Writer:
+    """Write RGB images of one size to a video, in a ``with`` block.
+
+    ``.mp4``, ``.mov`` and ``.mkv`` hold H.264 (yuv420p, index in front) that plays in a browser;
+    ``.avi`` holds MPEG-4. `crf` is the H.264 quality, 18 (fine) to 35 (small). An odd width or
+    height is padded by a pixel, as the format needs even ones. The file appears when the block
+    ends without an error; until then an older one stays as it was.
+
+    >>> with Writer("out.mp4", fps=25) as writer:  # doctest: +SKIP
+    ...     writer.write(np.zeros((360, 640, 3), np.uint8))
+    """
+
+    def __init__(self, path: str | Path, fps: float, crf: int = 23):
+        self.path, self.fps, self.crf = Path(path), fps, crf
+        if self.path.suffix.lower() not in (".mp4", ".mov", ".mkv", ".avi"):
+            raise ValueError(f"cannot write {path}; the name must end in .mp4, .mov, .mkv or .avi")
+        if not 0 < fps <= 1000:
+            raise ValueError(f"fps={fps!r}; expected frames a second above 0 and up to 1000")
+        self.frames, self._shape, self._container = 0, None, None
+
+    def __enter__(self) -> Writer:
+        self._stack = contextlib.ExitStack()
+        self._temporary = self._stack.enter_context(assets.atomic(self.path))
+        self._stack.push(self._finish)  # when it fails, `atomic` throws the file away
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self._stack.__exit__(*failure)
+
+    def write(self, image: np.ndarray) -> None:
+        """Add one (H, W, 3) uint8 RGB image; ValueError when its size differs from the first's."""
+        import av
+
+        image = np.ascontiguousarray(image)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"frame {self.frames} is {image.dtype} of shape {image.shape}; "
+                "expected uint8 (H, W, 3) RGB"
+            )
+        height, width = image.shape[:2]
+        if self._shape is None:
+            self._shape = height, width
+            self._open(height + height % 2, width + width % 2)
+        elif self._shape != (height, width):
+            raise ValueError(
+                f"frame {self.frames} is {width}x{height}, but {self.path.name} began with "
+                f"{self._shape[1]}x{self._shape[0]}; resize all frames to one size"
+            )
+        if height % 2 or width % 2:
+            border = cv2.BORDER_REPLICATE
+            image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, border)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts = self.frames
+        self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def _open(self, height: int, width: int) -> None:
+        import av
+
+        suffix = self.path.suffix.lower()
+        options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
+        self._container = av.open(str(self._temporary), "w", options=options)
+        rate = Fraction(self.fps).limit_denominator(1001)  # 29.97 is 30000/1001
+        codec = "mpeg4" if suffix == ".avi" else "libx264"
+        self._stream = stream = self._container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        x264 = {"crf": str(self.crf), "preset": "veryfast"}
+        stream.options = x264 if codec == "libx264" else {"qmin": "3", "qmax": "3"}
+
+    def _finish(self, kind, error, trace) -> None:
+        if self._container is None:
+            if kind is None:
+                raise ValueError(f"no image was written to {self.path}; nothing was saved")
+            return
+        with self._container:
+            if kind is None:
+                self._container.mux(self._stream.encode())
+
+
+def write(path: str | Path, images: Iterable[np.ndarray], fps: float, crf: int = 23) -> int:
+    """Write RGB images of one size to a video (see `Writer`) and return how many there were."""
+    with Writer(path, fps, crf) as writer:
+        for image in images:
+            writer.write(image)
+    return writer.frames
