@@ -34,7 +34,7 @@ NO_CAMERAS = (
 
 @dataclass
 class Dataset:
-    """Three tables with columns path, pid, camid: people to learn from, queries, and the gallery."""
+    """Three tables with columns path, pid, camid: people to learn from, queries, a gallery."""
 
     name: str
     root: Path
@@ -213,7 +213,8 @@ def _load_msmt17(root: Path) -> Dataset:
             if line.strip():  # "0000/0000_000_01_0303morning_0008_0.jpg 0"
                 file, pid = line.rsplit(maxsplit=1)
                 # Identities count from 0 here, where 0 would be a distractor elsewhere.
-                rows.append((root / folder / file, int(pid) + 1, int(Path(file).name.split("_")[2])))
+                camid = int(Path(file).name.split("_")[2])
+                rows.append((root / folder / file, int(pid) + 1, camid))
         tables[part] = _table(rows, path)
     both = [tables[part] for part in ("train", "val") if part in tables]
     merged = pd.concat(both, ignore_index=True)

@@ -1,8 +1,8 @@
 """Metric losses: each pulls embeddings of one person together and pushes different people apart.
 
-All take (N, D) embeddings and (N,) integer labels, compare every pair of rows, and return a scalar.
-Rows are scaled to unit length first, so that a margin means the same whatever the network; distances
-are Euclidean, between 0 and 2 then. A batch without any pair or triplet gives a zero loss.
+All take (N, D) embeddings and (N,) integer labels, compare every pair of rows, return a scalar.
+Rows are scaled to unit length first, so that a margin means the same whatever the network;
+distances are Euclidean, 0 to 2 then. A batch without any pair or triplet gives a zero loss.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def read_weights(path: str | Path, expected: str) -> dict:
 
 
 def load(path: str | Path) -> SiameseHead | SiameseNetwork:
-    """Return the model saved at `path`, in evaluation mode; `.info` holds what was saved with it."""
+    """Return the model saved at `path`, in evaluation mode; `.info` is what was saved with it."""
     content = read_weights(path, FORMAT)
     kinds = {"SiameseHead": SiameseHead, "SiameseNetwork": SiameseNetwork}
     try:

@@ -1,0 +1,299 @@
+"""Training: identity-balanced batches, the loop, and checkpoints that resume to the same result.
+
+Everything random in an epoch comes from (seed, epoch), so an epoch begun anew repeats itself.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+
+from reidlib import assets, datasets, losses, models, ranking, transforms
+
+FORMAT = "reidlib-checkpoint-1"
+OPTIMISERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
+
+
+class IdentitySampler:
+    """Batches of `identities` x `images` row indices, so that every row has partners in its batch.
+
+    Each pass over all people is in a new random order. A person with fewer than `images` images is
+    drawn with repetition. Iterating gives the batches of one epoch, about as many rows as there are
+    images; `epoch` says which. Raises ValueError for fewer than two people.
+    """
+
+    def __init__(self, pids, identities: int = 16, images: int = 4, seed: int = 0):
+        pids = np.asarray(pids)
+        self.rows = [np.flatnonzero(pids == pid) for pid in np.unique(pids)]
+        if len(self.rows) < 2 or identities < 2 or images < 1:
+            raise ValueError(
+                f"{len(self.rows)} people in the data, {identities} identities x {images} images a "
+                "batch; telling people apart needs at least 2 people and 2 identities a batch"
+            )
+        self.identities, self.images = min(identities, len(self.rows)), images
+        self.batches = math.ceil(len(pids) / (self.identities * images))
+        self.seed, self.epoch = seed, 0
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        queue = np.empty(0, int)
+        for _ in range(self.batches):
+            if len(queue) < self.identities:  # a few people wait for the next pass
+                queue = rng.permutation(len(self.rows))
+            people, queue = queue[: self.identities], queue[self.identities :]
+            yield np.concatenate([self._draw(rng, self.rows[i]) for i in people])
+
+    def _draw(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
+        return rng.choice(rows, self.images, replace=len(rows) < self.images)
+
+
+def learning_rate(
+    progress: float, lr: float, schedule: str = "cosine", warmup: float = 0.1
+) -> float:
+    """Return the learning rate at `progress`, the share of training done, 0 to 1.
+
+    It rises linearly over the first `warmup` share, then falls: "cosine" to zero (Loshchilov and
+    Hutter, 2017), "step" to a tenth after 60 % and to a hundredth after 85 %.
+    """
+    if progress < warmup:
+        return lr * (0.01 + 0.99 * progress / warmup)
+    if schedule == "step":
+        return lr * 0.1 ** ((progress >= 0.6) + (progress >= 0.85))
+    return lr * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def make_loss(loss: str | nn.Module, margin: float, mining: str, beta: float) -> nn.Module:
+    """Return the metric loss called "contrastive", "triplet" or "margin", or the module given."""
+    if not isinstance(loss, str):
+        return loss
+    known = {
+        "contrastive": lambda: losses.ContrastiveLoss(margin),
+        "triplet": lambda: losses.TripletLoss(margin, mining),
+        "margin": lambda: losses.MarginLoss(margin, beta),
+    }
+    if loss not in known:
+        raise ValueError(f"unknown loss {loss!r}; choose from {', '.join(known)}")
+    return known[loss]()
+
+
+def to_input(batch: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return a batch as the network's input, on `device`.
+
+    uint8 images (N, H, W, 3) become normalised float (N, 3, H, W) in channels-last memory, which
+    CPUs and GPUs convolve faster; feature vectors (N, D) pass unchanged.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
+    if tensor.ndim == 2:
+        return tensor.float()
+    scale = 1 / (255 * torch.tensor(transforms.IMAGENET_STD, device=device))
+    shift = -torch.tensor(transforms.IMAGENET_MEAN, device=device) * 255 * scale
+    return torch.addcmul(shift, tensor.float(), scale).permute(0, 3, 1, 2)
+
+
+@torch.inference_mode()
+def embed(model: nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
+    """Return unit embeddings (N, dim) of uint8 images (N, H, W, 3) or of feature vectors (N, D)."""
+    device = next(model.parameters()).device
+    training, _ = model.training, model.eval()
+    parts = [
+        model(to_input(images[i : i + batch], device)).float().cpu().numpy()
+        for i in range(0, len(images), batch)
+    ]
+    model.train(training)
+    return np.concatenate(parts) if parts else np.zeros((0, model.dim), np.float32)
+
+
+def evaluate(model: nn.Module, dataset: datasets.Dataset, size=models.SIZE) -> ranking.Result:
+    """Rank the data set's gallery for each query with `model`; see ranking.evaluate."""
+    arguments = []
+    for table in (dataset.query, dataset.gallery):
+        images = datasets.read_images(table.path, size)
+        arguments += [embed(model, images), table.pid.to_numpy(), table.camid.to_numpy()]
+    return ranking.evaluate(*arguments)
+
+
+def fit(
+    model: models.SiameseHead | models.SiameseNetwork,
+    dataset,
+    *,
+    loss: str | nn.Module = "triplet",
+    margin: float = 0.3,
+    mining: str = "hard",
+    beta: float = 1.2,
+    id_loss: float = 1.0,
+    label_smoothing: float = 0.1,
+    epochs: int = 20,
+    identities: int = 16,
+    images: int = 4,
+    optimiser: str = "adam",
+    lr: float = 1e-3,
+    weight_decay: float = 5e-4,
+    schedule: str = "cosine",
+    warmup: float = 0.1,
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = transforms.augment,
+    size: tuple[int, int] = models.SIZE,
+    checkpoint: str | Path | None = None,
+    validate: Callable[[nn.Module], dict] | None = None,
+    every: int = 1,
+    on_epoch: Callable[[dict], None] | None = None,
+    device: str = "auto",
+    accelerator=None,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train `model` in place and return its history, one row an epoch.
+
+    `dataset` is a datasets.Dataset, or a pair of arrays: uint8 images (N, H, W, 3) or feature
+    vectors (N, D), and identities (N,). The metric `loss` is joined by cross-entropy over
+    identities, weighted by `id_loss`, when the model has a classifier (Luo et al., 2019). `augment`
+    takes a batch of images and a generator; `warmup` is a share of all steps. `validate(model)`
+    returns columns for the history after each `every` epochs; `on_epoch` gets each new row.
+
+    `checkpoint` is written after each epoch; a call with the same settings goes on from it and ends
+    with the result of an uninterrupted run. An interrupted epoch is begun anew. On a GPU the
+    network runs in bfloat16. An `accelerate.Accelerator` spreads the work over its processes.
+
+    Raises ValueError for unknown names, a classifier of the wrong width, and a checkpoint of other
+    settings.
+    """
+    data, pids = _in_memory(dataset, size)
+    names, labels = np.unique(pids, return_inverse=True)
+    if model.classes not in (None, len(names)):
+        raise ValueError(
+            f"the model classifies {model.classes} identities, the data hold {len(names)}; "
+            f"build it with classes={len(names)}"
+        )
+    if optimiser not in OPTIMISERS or schedule not in ("cosine", "step"):
+        raise ValueError(
+            f"optimiser {optimiser!r}, schedule {schedule!r}; choose from "
+            f"{', '.join(OPTIMISERS)} and from cosine, step"
+        )
+    settings = {
+        "config": model.config, "rows": len(labels), "loss": repr(loss), "margin": margin,
+        "mining": mining, "beta": beta, "id_loss": id_loss, "label_smoothing": label_smoothing,
+        "epochs": epochs, "identities": identities, "images": images, "optimiser": optimiser,
+        "lr": lr, "weight_decay": weight_decay, "schedule": schedule, "warmup": warmup,
+        "seed": seed,
+    }  # fmt: skip
+    metric = make_loss(loss, margin, mining, beta)
+    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    sampler = IdentitySampler(labels, identities, images, seed)
+    steps = math.ceil(len(sampler) / world)
+    device = accelerator.device if accelerator else pick_device(device)
+    model.to(device, memory_format=torch.channels_last)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimise = OPTIMISERS[optimiser](trained, lr=lr, weight_decay=weight_decay)
+    history = _resume(checkpoint, model, optimise, settings) if checkpoint else []
+    network = model
+    if accelerator:
+        network, optimise = accelerator.prepare(model, optimise)
+
+    for epoch in range(len(history), epochs):
+        started, scores, seen = time.perf_counter(), [], 0
+        torch.manual_seed(seed * 100_003 + epoch)
+        rng = np.random.default_rng([seed, epoch, rank, 1])
+        sampler.epoch = epoch * world + rank
+        network.train()
+        bar = tqdm(sampler, f"epoch {epoch + 1}/{epochs}", leave=False, disable=not progress)
+        for step, rows in zip(range(steps), bar):
+            rate = learning_rate((epoch + step / steps) / epochs, lr, schedule, warmup)
+            for group in optimise.param_groups:
+                group["lr"] = rate
+            batch = augment(data[rows], rng) if augment and data.ndim == 4 else data[rows]
+            target = torch.from_numpy(labels[rows]).to(device)
+            cost, score = _cost(
+                network, to_input(batch, device), target, metric, id_loss, label_smoothing
+            )
+            optimise.zero_grad()
+            accelerator.backward(cost) if accelerator else cost.backward()
+            optimise.step()
+            scores.append(score)
+            seen += len(rows)
+        seconds = time.perf_counter() - started
+        row = {"epoch": epoch + 1, "lr": rate, **pd.DataFrame(scores).mean().to_dict()}
+        row |= {"images_per_second": seen / seconds, "seconds": seconds}
+        if validate and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
+            row |= {name: float(value) for name, value in validate(model.eval()).items()}
+        history.append(row)
+        if checkpoint and rank == 0:
+            _save(checkpoint, model, optimise, settings, history)
+        if on_epoch:
+            on_epoch(row)
+    model.eval()
+    return pd.DataFrame(history)
+
+
+def _cost(network, batch, labels, metric, id_loss, label_smoothing):
+    """Return the loss of one batch and its parts as numbers."""
+    kind = batch.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+        output = network(batch)
+    features, logits = output if isinstance(output, tuple) else (output, None)
+    cost = metric(features.float(), labels)
+    score = {"metric_loss": cost.item()}
+    if logits is not None:
+        logits = logits.float()
+        identity = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        cost = cost + id_loss * identity
+        score["id_loss"] = identity.item()
+        score["accuracy"] = (logits.argmax(dim=1) == labels).float().mean().item()
+    return cost, score
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the torch device called `name`; "auto" is a GPU if there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _in_memory(dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(dataset, datasets.Dataset):
+        return datasets.read_images(dataset.train.path, size), dataset.train.pid.to_numpy()
+    data, pids = np.asarray(dataset[0]), np.asarray(dataset[1])
+    if len(data) != len(pids) or data.ndim not in (2, 4):
+        raise ValueError(
+            f"data of shape {data.shape} and {len(pids)} identities; expected uint8 images "
+            "(N, H, W, 3) or vectors (N, D), and N identities"
+        )
+    return data, pids
+
+
+def _save(path, model, optimise, settings: dict, history: list[dict]) -> None:
+    content = {"format": FORMAT, "settings": settings, "history": history}
+    content |= {"model": model.state_dict(), "optimiser": optimise.state_dict()}
+    with assets.atomic(path) as temporary:
+        torch.save(content, temporary)
+
+
+def _resume(path, model, optimise, settings: dict) -> list[dict]:
+    if not Path(path).exists():
+        return []
+    content = models.read_weights(path, FORMAT)
+    differing = [k for k, v in settings.items() if content["settings"].get(k) != v]
+    if differing:
+        was = {k: content["settings"].get(k) for k in differing}
+        raise ValueError(
+            f"checkpoint {path} was made with {was}; call with the same settings to resume it, or "
+            "delete it (or give another path) to start again"
+        )
+    model.load_state_dict(content["model"])
+    optimise.load_state_dict(content["optimiser"])
+    return content["history"]
