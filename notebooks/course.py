@@ -1,0 +1,91 @@
+"""What the first cell of every lesson needs: `start()` makes the kernel ready or says what to do.
+
+On Colab it installs what is missing, and never touches torch, torchvision or NumPy. Elsewhere it
+installs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# Import name: requirement. Only these are ever installed, and only on Colab.
+COLAB_LACKS = {
+    "ultralytics": "ultralytics",
+    "openvino": "openvino",
+    "av": "av",
+    "motmetrics": "motmetrics",
+}
+NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
+          "seaborn", "ipywidgets", "tqdm", *COLAB_LACKS]  # fmt: skip
+
+
+def missing() -> list[str]:
+    """Return the import names of packages that the lessons need and this kernel lacks."""
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+
+def install_on_colab(names: list[str]) -> None:
+    """Install the packages of `COLAB_LACKS` in `names`, keeping torch and NumPy as they are."""
+    wanted = [COLAB_LACKS[name] for name in names if name in COLAB_LACKS]
+    if not wanted:
+        return
+    pins = ROOT / ".colab-pins.txt"
+    pins.write_text("\n".join(_installed("torch", "torchvision", "numpy")) + "\n")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    done = subprocess.run([*command, *wanted], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(
+            f"Colab could not install {', '.join(wanted)}; choose Runtime, Restart session, and run "
+            f"this cell again. pip said: {done.stderr.strip().splitlines()[-1:]}"
+        )
+    importlib.invalidate_caches()
+
+
+def _installed(*packages: str) -> list[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    pins = []
+    for package in packages:
+        try:
+            pins.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:
+            continue
+    return pins
+
+
+def start() -> None:
+    """Make this kernel ready for a lesson: packages, library, data, threads. Say so in one line.
+
+    Two threads, or ``$REIDLIB_THREADS``. Raises RuntimeError with a remedy when something is missing.
+    """
+    if "google.colab" in sys.modules:
+        install_on_colab(missing())
+    if lacking := missing():
+        raise RuntimeError(
+            f"this kernel ({sys.executable}) lacks {', '.join(lacking)}. In a terminal, in the "
+            "folder of the course, run:  python -m pip install -e .  and restart the kernel"
+        )
+    if importlib.util.find_spec("reidlib") is None:
+        sys.path.insert(0, str(ROOT))
+    threads = int(os.environ.get("REIDLIB_THREADS", 2))
+    # More threads than cores make small networks slower, and the timings in the text assume two.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, str(threads))
+    import cv2
+
+    import reidlib
+    from reidlib import assets
+
+    cv2.setNumThreads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    try:
+        assets.data("plaza", "cameras.json")
+    except FileNotFoundError as error:
+        raise RuntimeError(str(error)) from error
+    print(f"Ready: reidlib {reidlib.__version__}, {threads} threads, bundled data found.")

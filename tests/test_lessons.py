@@ -1,0 +1,82 @@
+"""Every lesson has its parts, its links and pictures resolve, and its names of code are real."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("0*.ipynb"))
+SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
+PARTS = [
+    "What you will be able to do", "Time", "Exercises", "Recap", "Quiz", "References", "Next",
+]  # fmt: skip
+
+
+def cells(path, kind):
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == kind]
+
+
+def text(path):
+    return "\n\n".join(cell.source for cell in cells(path, "markdown"))
+
+
+def by_name(path):
+    return path.stem
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=by_name)
+def test_a_lesson_has_its_parts(path):
+    prose = text(path)
+    lacking = [part for part in PARTS if not re.search(rf"(?m)^#+ .*{part}|\*\*{part}", prose)]
+    assert not lacking
+    assert len(re.findall("Predict first", prose)) >= 3
+    assert 3 <= len(re.findall(r"(?m)^#+ Exercise \d", prose)) <= 5
+    assert 3 <= prose.count("<details>") <= 8
+    assert "import course" in cells(path, "code")[0].source
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+def test_a_notebook_was_run_and_saved_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert "widgets" not in notebook.metadata
+    assert path.stat().st_size < 1.5e6
+    code = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+    assert all(c.execution_count for c in code)
+    outputs = [output for c in code for output in c.outputs]
+    assert not [o for o in outputs if o.output_type == "error"]
+    assert not [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+def test_links_and_pictures_resolve(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", text(path)):
+        target = (target[0] or target[1]).split("#")[0]
+        if target and not re.match(r"https?:|mailto:|data:", target):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+def test_names_of_code_in_the_prose_are_real(path):
+    for dotted in set(re.findall(r"`(?:reidlib\.)?([a-z_]+(?:\.\w+)+)\b[^`]*`", text(path))):
+        module, *names = dotted.split(".")
+        try:
+            thing = importlib.import_module(f"reidlib.{module}")
+        except ModuleNotFoundError:
+            continue  # another library's
+        for name in names:
+            if not hasattr(thing, name):  # a submodule, not imported yet
+                importlib.import_module(f"{thing.__name__}.{name}")
+            thing = getattr(thing, name)
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+def test_cells_are_short_and_parse(path):
+    for cell in cells(path, "code"):
+        source = re.sub(r"(?m)^[%!].*$", "", cell.source)
+        ast.parse(source)
+        assert len(source.splitlines()) <= 32, source[:200]
