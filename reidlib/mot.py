@@ -1,0 +1,124 @@
+"""Scores for detections and tracks against ground truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from . import boxes
+
+BOX = ["x1", "y1", "x2", "y2"]
+
+
+def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.Series:
+    """Return MOTA, IDF1, HOTA and what they are made of, as a Series.
+
+    Both tables are as from `annotation.read_mot`: frame, track, x1 y1 x2 y2; truth with
+    confidence 0 is ignored. A box is found when its IoU with the truth is at least `iou`; HOTA
+    averages over .05 to .95. Computed by the library `trackers` (Roboflow), after CLEAR MOT
+    (Bernardin and Stiefelhagen, 2008), IDF1 (Ristani et al., 2016), HOTA (Luiten et al., 2021).
+    Raises ValueError when a column is missing, the truth is empty, or a frame has one track twice.
+    """
+    from trackers.eval import (
+        compute_clear_metrics,
+        compute_hota_metrics,
+        compute_identity_metrics,
+    )
+
+    truth, tracks = _checked(truth, "truth"), _checked(tracks, "tracks")
+    frames = np.union1d(truth.frame, tracks.frame)
+    true_ids, ids, overlaps = [], [], []
+    groups = [dict(list(table.groupby("frame"))) for table in (truth, tracks)]
+    for frame in frames:
+        t, p = (g.get(frame, table[:0]) for g, table in zip(groups, (truth, tracks)))
+        true_ids.append(t.track.to_numpy(int))
+        ids.append(p.track.to_numpy(int))
+        overlaps.append(boxes.iou(t[BOX], p[BOX]).astype(float))
+    clear = compute_clear_metrics(true_ids, ids, overlaps, threshold=iou)
+    identity = compute_identity_metrics(true_ids, ids, overlaps, threshold=iou)
+    hota = compute_hota_metrics(true_ids, ids, overlaps)
+    return pd.Series(
+        {
+            "MOTA": clear["MOTA"] if len(tracks) else 0.0,
+            "IDF1": identity["IDF1"],
+            "HOTA": hota["HOTA"],
+            "precision": clear["CLR_Pr"],
+            "recall": clear["CLR_Re"],
+            "switches": clear["IDSW"],
+            "fragmentations": clear["Frag"],
+            "false_positives": clear["CLR_FP"],
+            "misses": clear["CLR_FN"],
+            "people": truth.track.nunique(),
+            "tracks": tracks.track.nunique(),
+        }
+    )
+
+
+def _checked(table: pd.DataFrame, label: str) -> pd.DataFrame:
+    missing = [c for c in ("frame", "track", *BOX) if c not in table]
+    if missing:
+        raise ValueError(f"{label} lacks {', '.join(missing)}; expected frame, track, x1 y1 x2 y2")
+    if label == "truth" and "confidence" in table:
+        table = table[table.confidence != 0]
+    if label == "truth" and table.empty:
+        raise ValueError("truth holds no boxes to score against; check the ground truth file")
+    twice = table[table.duplicated(["frame", "track"])]
+    if len(twice):
+        first = twice.iloc[0]
+        raise ValueError(
+            f"{label} has track {first.track:g} twice in frame {first.frame:g}; one box is expected"
+        )
+    return table
+
+
+def precision_recall(
+    truth: pd.DataFrame, detections: pd.DataFrame, iou: float = 0.5, visibility: float = 0.0
+) -> pd.DataFrame:
+    """Return confidence, precision and recall at every detection, most confident first.
+
+    Both tables have frame, x1 y1 x2 y2. Each detection takes the free true box it overlaps most,
+    if by at least `iou` (Everingham et al., 2010). True boxes less visible than `visibility`, or of
+    confidence 0, need not be found; detections of them do not count.
+    """
+    counts = np.ones(len(truth), bool)
+    if "visibility" in truth:
+        counts &= truth.visibility.to_numpy() >= visibility
+    if "confidence" in truth:
+        counts &= truth.confidence.to_numpy() != 0
+    truth = truth.assign(counts=counts)
+    groups = {frame: (t[BOX], t.counts.to_numpy()) for frame, t in truth.groupby("frame")}
+    none = (truth[BOX][:0], np.zeros(0, bool))
+    found = []
+    for frame, table in detections.groupby("frame"):
+        table = table.sort_values("confidence", ascending=False, kind="stable")
+        true_boxes, counts = groups.get(frame, none)
+        overlaps = boxes.iou(table[BOX], true_boxes)
+        overlaps[overlaps < iou] = 0
+        free = np.ones(len(counts), bool)
+        for confidence, row in zip(table.confidence, overlaps):
+            # A true box that counts comes before one that need not be found.
+            worth = np.where(free, row, 0) * np.where(counts, 1, 1e-3)
+            best = int(worth.argmax()) if len(worth) else -1
+            hit = best >= 0 and worth[best] > 0
+            if hit:
+                free[best] = False
+            if not hit or counts[best]:
+                found.append((confidence, hit))
+    found = pd.DataFrame(found, columns=["confidence", "hit"]).astype({"hit": bool})
+    found = found.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
+    hits, total = found.pop("hit").cumsum(), int(truth.counts.sum())
+    if total == 0:
+        raise ValueError("truth holds no boxes that count; check it, or lower `visibility`")
+    return found.assign(precision=hits / np.arange(1, len(hits) + 1), recall=hits / total)
+
+
+def average_precision(
+    truth: pd.DataFrame, detections: pd.DataFrame, iou: float = 0.5, visibility: float = 0.0
+) -> float:
+    """Return the area under the precision-recall curve of `precision_recall`, 0 to 1.
+
+    Precision at a recall is the best precision at that recall or a higher one.
+    """
+    curve = precision_recall(truth, detections, iou, visibility)
+    envelope = np.maximum.accumulate(curve.precision.to_numpy()[::-1])[::-1]
+    return float(np.sum(np.diff(curve.recall, prepend=0) * envelope))

@@ -1,0 +1,137 @@
+"""A YOLO network run by OpenVINO directly, without torch: its input and its output."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+FLOOR = 0.01  # candidates below it are noise, and there are thousands of them
+Infer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+
+def openvino(path: Path, size: int | None) -> Infer:
+    import openvino as ov
+
+    path = next(path.glob("*.xml")) if path.is_dir() else path
+    core, queues = ov.Core(), {}
+    try:
+        model = core.read_model(path)
+        static = model.input().partial_shape[2]
+        person = person_class(_class_names(model, path), path)
+    except RuntimeError as error:
+        raise ValueError(f"{path} is not a detector network that OpenVINO can read") from error
+    size = size or (static.get_length() if static.is_static else 640)
+
+    def compile_for(height, width):
+        fitted = _fit(model, height, width)
+        steps = ov.preprocess.PrePostProcessor(fitted)
+        steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+        steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
+        steps.input().model().set_layout(ov.Layout("NCHW"))
+        compiled = core.compile_model(steps.build(), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+        queue = ov.AsyncInferQueue(compiled)
+        queue.set_callback(lambda request, done: done(request.get_output_tensor().data[0]))
+        return queue, compiled.input().shape[1:3]
+
+    def infer(images):
+        found = [None] * len(images)
+        for i, image in enumerate(images):
+            scale = size / max(image.shape[:2])
+            shape = tuple(int(np.ceil(side * scale / 32)) * 32 for side in image.shape[:2])
+            if shape not in queues:
+                queues[shape] = compile_for(*shape)
+            queue, target = queues[shape]
+            boxed, scale, corner = _letterbox(image, *target)
+
+            def done(output, i=i, scale=scale, corner=corner):
+                candidates = _decode(output, person)
+                candidates[:, :4] = (candidates[:, :4] - np.tile(corner, 2)) / scale
+                found[i] = candidates
+
+            queue.start_async(boxed[None], done)
+        for queue, _ in queues.values():
+            queue.wait_all()
+        return found
+
+    return infer
+
+
+def _class_names(model, path: Path) -> dict[int, str]:
+    """Return the class names that Ultralytics stores with an export."""
+    if (path.parent / "metadata.yaml").exists():
+        import yaml
+
+        return yaml.safe_load((path.parent / "metadata.yaml").read_text(encoding="utf-8"))["names"]
+    if model.has_rt_info(["framework", "names"]):  # where OpenVINO puts the metadata of ONNX files
+        return ast.literal_eval(model.get_rt_info(["framework", "names"]).astype(str))
+    return {0: "person"}  # COCO's order, and that of any detector of people only
+
+
+def _fit(model, height: int, width: int):
+    """Return a copy of a network for one input size; of a square export that cannot, a plain copy.
+
+    An export for one square holds its grid of anchors, and the number of cells, as constants. A
+    smaller rectangle has the same anchors, less those outside, so the constants can be cut to it.
+    """
+    import openvino as ov
+
+    fitted, side = model.clone(), model.input().partial_shape[2]
+    if side.is_static:
+        side = side.get_length()
+        rows_columns = {side // s: [height // s, width // s] for s in (8, 16, 32)}
+        counts = {n * n: rows * columns for n, (rows, columns) in rows_columns.items()}
+        counts[sum(counts)] = sum(counts.values())
+        inside = np.concatenate([
+            np.outer(np.arange(n) < rows, np.arange(n) < columns).ravel()
+            for n, (rows, columns) in rows_columns.items()
+        ])  # fmt: skip
+        for node in fitted.get_ordered_ops():
+            if node.get_type_name() != "Constant" or node.data.ndim == 0:
+                continue
+            new, users = node.data, node.output(0).get_target_inputs()
+            if new.shape[-1] == len(inside):
+                new = new[..., inside]
+            elif new.ndim == 1 and any(u.get_node().get_type_name() == "Reshape" for u in users):
+                new = new.copy()
+                new[-1] = counts.get(new[-1], new[-1])
+                if len(new) == 4 and new[-2] == new[-1]:
+                    new[-2:] = rows_columns.get(new[-1], new[-2:])
+            for user in users if new is not node.data else ():
+                user.replace_source_output(ov.opset13.constant(np.ascontiguousarray(new)).output(0))
+    try:
+        fitted.get_parameters()[0].set_partial_shape(ov.PartialShape([1, 3, height, width]))
+        fitted.validate_nodes_and_infer_types()
+    except RuntimeError:
+        return model.clone()
+    return fitted
+
+
+def _letterbox(image: np.ndarray, height: int, width: int):
+    """Scale an image into (height, width) on grey; also return the scale and the corner x, y."""
+    scale = min(height / image.shape[0], width / image.shape[1])
+    rows, columns = round(image.shape[0] * scale), round(image.shape[1] * scale)
+    top, left = round((height - rows) / 2 - 0.1), round((width - columns) / 2 - 0.1)
+    boxed = np.full((height, width, 3), 114, np.uint8)
+    cv2.resize(image, (columns, rows), dst=boxed[top : top + rows, left : left + columns])
+    return boxed, scale, (left, top)
+
+
+def _decode(output: np.ndarray, person: int) -> np.ndarray:
+    """Turn a YOLO output into candidates (N, 5): x1 y1 x2 y2 score in network pixels."""
+    if output.shape[1] == 6:  # a head that needs no suppression: x1 y1 x2 y2 score class
+        return output[output[:, 5] == person, :5].copy()
+    output = output[:, output[4 + person] >= FLOOR].T  # rows: cx cy w h, then a score a class
+    output = output[output[:, 4:].argmax(axis=1) == person]
+    half = output[:, 2:4] / 2
+    return np.column_stack([output[:, :2] - half, output[:, :2] + half, output[:, 4 + person]])
+
+
+def person_class(names: dict[int, str], path: Path) -> int:
+    for index, name in names.items():
+        if name == "person" or len(names) == 1:
+            return index
+    raise ValueError(f"{path} detects {', '.join(names.values())}; expected a class 'person'")
