@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from reidlib import annotation, assets
+from reidlib import annotation, assets, transforms
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 TRAIN = ("bounding_box_train", "train")
@@ -143,16 +143,6 @@ def read_image(path: str | Path) -> np.ndarray:
     return image
 
 
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return an image as (height, width) = `size`, averaging pixels when it shrinks."""
-    if image.shape[:2] == tuple(size):
-        return image
-    shrinks = image.shape[0] > size[0]
-    return cv2.resize(
-        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-
-
 def read_images(
     paths: Iterable[str | Path], size: tuple[int, int] | None = None
 ) -> list[np.ndarray] | np.ndarray:
@@ -166,7 +156,7 @@ def read_images(
     images = np.empty((len(paths), *size, 3), np.uint8)
 
     def read(i: int) -> None:
-        images[i] = resize(read_image(paths[i]), size)
+        images[i] = transforms.resize(read_image(paths[i]), size)
 
     with ThreadPoolExecutor() as pool:  # decoding lets go of the interpreter
         for _ in tqdm(
