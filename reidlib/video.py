@@ -49,11 +49,9 @@ def probe(source: Source) -> Probe:
     all in files cut short. Raises FileNotFoundError, ValueError for what is no video, OSError for
     a dead camera or stream.
     """
-    kind = _kind(source)
+    kind, rate = _kind(source), DEFAULT_FPS
     if kind == "folder":
-        table = _folder(Path(source))
-        height, width = read_image(table.path.iloc[0]).shape[:2]
-        rate, seconds = DEFAULT_FPS, table.time.to_numpy() - table.time.iloc[0]
+        height, width = read_image(_folder(Path(source)).path.iloc[0]).shape[:2]
     else:
         capture = _open(source, kind)
         width, height = (int(capture.get(p)) for p in (3, 4))
@@ -61,7 +59,7 @@ def probe(source: Source) -> Probe:
         capture.release()
         if kind != "file":
             return Probe(width, height, rate or DEFAULT_FPS, None, None)
-        seconds = times(source)
+    seconds = times(source)
     if len(seconds) > 1 and seconds[-1] > 0:
         measured = (len(seconds) - 1) / seconds[-1]
         # A rate that the time stamps contradict is of no use; one that they round is.
@@ -71,9 +69,12 @@ def probe(source: Source) -> Probe:
 
 
 def times(path: str | Path) -> np.ndarray:
-    """Return the time of every frame of a file in seconds from the first, without decoding."""
+    """Return the time of every frame in seconds from the first, without decoding any."""
     import av
 
+    if Path(path).is_dir():
+        seconds = _folder(Path(path)).time.to_numpy(float)
+        return seconds - seconds[:1]
     stamps: list[int | None] = []
     with av.open(os.fspath(path)) as container:
         stream = container.streams.video[0]
@@ -122,8 +123,7 @@ def parse_every(every: int | str) -> int | float:
     match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*(ms|s|min)", str(every).strip())
     if not match or float(match[1] or match[2]) == 0:
         raise ValueError(
-            f"every={every!r} is no step; give a whole number of frames such as 25, "
-            "or a time such as '1s', '500ms' or '2min'"
+            f"every={every!r} is no step; give frames such as 25, or a time such as '1s' or '2min'"
         )
     if match[1]:
         return int(match[1])
@@ -138,7 +138,7 @@ def extract(source: Source, folder: str | Path, every: int | str = 1) -> pd.Data
     """
     folder, frames, rows = Path(folder), read(source, every), []
     _claim(folder, source)
-    for index, seconds, image in tqdm(frames, desc="extract", unit="frame", leave=False):
+    for index, seconds, image in tqdm(frames, "extract", unit="frame", leave=False, delay=2):
         path = folder / f"frame_{index:06d}.jpg"
         if not path.exists():
             write_image(path, image)
@@ -146,7 +146,7 @@ def extract(source: Source, folder: str | Path, every: int | str = 1) -> pd.Data
     table = pd.DataFrame(rows, columns=["frame", "time", "path"])
     with assets.atomic(folder / INDEX) as temporary:
         table.to_csv(temporary, index=False)
-    return table.assign(path=[str(folder / name) for name in table.path])
+    return _folder(folder)
 
 
 def convert(source: Source, target: str | Path, fps: float | None = None, crf: int = 23) -> int:
@@ -158,9 +158,8 @@ def convert(source: Source, target: str | Path, fps: float | None = None, crf: i
     if not Path(target).suffix:
         return len(extract(source, target))
     about = probe(source)
-    images = (image for _, _, image in read(source))
-    images = tqdm(images, "convert", about.frames, unit="frame", leave=False)
-    return write(target, images, fps or about.fps, crf)
+    frames = tqdm(read(source), "convert", about.frames, unit="frame", leave=False, delay=2)
+    return write(target, (image for _, _, image in frames), fps or about.fps, crf)
 
 
 def display_name(source: Source) -> str:
@@ -179,9 +178,7 @@ def _claim(folder: Path, source: Source) -> None:
     if found is None and any(folder.glob("frame_*.jpg")):
         found = "an unknown video"
     if found and (live or found != mine):
-        raise ValueError(
-            f"{folder} already holds frames of {found}; choose a new folder, or empty this one"
-        )
+        raise ValueError(f"{folder} already holds frames of {found}; choose a new folder")
     with assets.atomic(note) as temporary:
         temporary.write_text(mine, "utf-8")
 
@@ -196,8 +193,7 @@ def _kind(source: Source) -> str:
         if str(source).isdigit():
             return "camera"
         raise FileNotFoundError(
-            f"no such video: {path}; expected a file, a folder of frames, a webcam number, or an "
-            "address with rtsp:// or http://"
+            f"no such video: {path}; give a file, a folder of frames, a webcam number or an address"
         )
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty (0 bytes); copy or record it again")
@@ -210,9 +206,14 @@ def _open(source: Source, kind: str) -> cv2.VideoCapture:
         if kind == "camera":
             capture = cv2.VideoCapture(int(source))
         else:
-            wait = int(TIMEOUT * 1000)
-            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait]
-            limits = limits if kind == "stream" else []
+            wait, limits = int(TIMEOUT * 1000), []
+            if kind == "stream":
+                limits = [
+                    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+                    wait,
+                    cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+                    wait,
+                ]
             capture = cv2.VideoCapture(os.fspath(source), cv2.CAP_FFMPEG, limits)
     finally:
         cv2.utils.logging.setLogLevel(level)
@@ -224,8 +225,7 @@ def _open(source: Source, kind: str) -> cv2.VideoCapture:
         where = display_name(source)
         raise ConnectionError(f"{where} gave no video; check the address, password and network")
     raise ValueError(
-        f"{source} does not open as a video; it is of another kind, or an .mp4 cut off before its "
-        "index was written: copy or record it again"
+        f"{source} does not open as a video; it is none, or was cut off: copy or record it again"
     )
 
 
@@ -252,15 +252,13 @@ def _capture_frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Fra
             index += 1
     finally:
         capture.release()
-    where = display_name(source)
+    where, fault = display_name(source), ConnectionError if live else ValueError
     if not index:
-        kind_of_error = ConnectionError if live else ValueError
-        raise kind_of_error(f"{where} holds no frame that decodes; record or connect it again")
+        raise fault(f"{where} holds no frame that decodes; record or connect it again")
     short = index < promised - max(2, 0.02 * promised)
     if live or short:
-        message = f"{where} stopped after {index} frames"
-        if short:
-            message += f" though its header promises {promised:.0f}; it is cut short or damaged"
+        promise = f" of the {promised:.0f} in its header; it is cut short or damaged"
+        message = f"{where} stopped after {index} frames" + promise * short
         warnings.warn(message, stacklevel=3)
 
 
@@ -268,16 +266,17 @@ def _folder(folder: Path) -> pd.DataFrame:
     """Return frame, time and path of the images in a folder, in order."""
     if (folder / INDEX).exists():
         table = pd.read_csv(folder / INDEX)
-        table["path"] = [folder / name for name in table.path]
-        return table
-    endings = (".jpg", ".jpeg", ".png")
-    paths = [p for p in folder.iterdir() if p.suffix.lower() in endings and p.name[0] != "."]
-    if not paths:
+        table["path"] = [str(folder / name) for name in table.path]
+    else:
+        endings = (".jpg", ".jpeg", ".png")
+        paths = [p for p in folder.iterdir() if p.suffix.lower() in endings and p.name[0] != "."]
+        # Natural order: the numbers in a name count as numbers.
+        paths.sort(key=lambda p: re.sub(r"\d+", lambda m: m[0].zfill(18), p.name))
+        index = np.arange(len(paths))
+        table = pd.DataFrame({"frame": index, "time": index / DEFAULT_FPS, "path": map(str, paths)})
+    if table.empty:
         raise ValueError(f"{folder} holds no frames; expected .jpg or .png files")
-    # Natural order: the numbers in a name count as numbers.
-    paths.sort(key=lambda p: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", p.name)])
-    index = np.arange(len(paths))
-    return pd.DataFrame({"frame": index, "time": index / DEFAULT_FPS, "path": paths})
+    return table
 
 
 def _sample(

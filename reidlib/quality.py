@@ -1,0 +1,242 @@
+"""Is a clip fit for use? Measures of frames, a verdict with reasons, and camera placement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from reidlib import video
+
+# Pixels per metre that an operator needs, IEC 62676-4:2014.
+LEVELS = {"monitor": 12.5, "detect": 25.0, "observe": 62.5, "recognise": 125.0, "identify": 250.0}
+WORKING_HEIGHT = 360  # frames are measured at this many rows, so that numbers compare
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What `judge` accepts; measures as in `frame_quality` and `Report`."""
+
+    sharpness: float = 0.5  # at least
+    brightness: tuple[float, float] = (30.0, 225.0)
+    contrast: float = 15.0  # at least
+    dark: float = 0.5  # share of black pixels, at most
+    bright: float = 0.25  # share of white pixels, at most
+    change: float = 0.02  # below this a frame counts as frozen
+    person_height: float = 48.0  # pixels, at least
+    failing: float = 0.1  # share of frames that may fail each of the above
+    rows: int = 240  # image height in pixels, at least
+    fps: float = 5.0  # at least
+    gap: float = 1.0  # seconds without a frame, at most
+
+
+@dataclass(frozen=True)
+class Report:
+    """Measures of one clip: `table` has a row a frame, `clip` what holds for all of it.
+
+    `histogram` counts brightness in 32 equal bins over the frames measured; `background` is their
+    median, a small uint8 RGB image.
+    """
+
+    table: pd.DataFrame
+    clip: dict[str, float]
+    histogram: np.ndarray
+    background: np.ndarray
+    verdict: str
+    reasons: list[str]
+
+
+def frame_quality(image: np.ndarray) -> dict[str, float]:
+    """Return the quality measures of one (H, W, 3) uint8 RGB frame.
+
+    ``sharpness`` 0 to 1 is one minus the blur effect (Crete et al., 2007): the share of the
+    variation between neighbours that a further blur would remove. ``brightness`` (mean) and
+    ``contrast`` (standard deviation) are in grey levels; ``dark`` and ``bright`` are the shares
+    of pixels too close to black (below 8) and to white (above 247) to hold detail.
+    """
+    luma = _luma(image)
+    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(luma))
+    return {
+        "sharpness": min(_crispness(luma), _crispness(luma.T)),
+        "brightness": mean,
+        "contrast": deviation,
+        "dark": float(np.mean(luma < 8)),
+        "bright": float(np.mean(luma > 247)),
+    }
+
+
+def _luma(image: np.ndarray) -> np.ndarray:
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    height, width = luma.shape
+    if height <= WORKING_HEIGHT:
+        return luma
+    size = max(1, round(width * WORKING_HEIGHT / height)), WORKING_HEIGHT
+    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+
+
+def _crispness(luma: np.ndarray) -> float:
+    """Return the share of the variation along rows that a blur over 9 pixels removes."""
+    values = np.ascontiguousarray(luma, np.float32)
+    blurred = cv2.blur(values, (9, 1))
+    before = np.abs(np.diff(values, axis=1))
+    lost = np.maximum(before - np.abs(np.diff(blurred, axis=1)), 0)
+    return float(lost.sum() / max(before.sum(), 1e-9))
+
+
+def report(
+    source: video.Source,
+    every: int | str = "1s",
+    boxes: pd.DataFrame | None = None,
+    thresholds: Thresholds | None = None,
+) -> Report:
+    """Measure a clip and say whether to accept it, and why not.
+
+    The table has frame, time, the measures of `frame_quality`, ``change`` (mean absolute
+    difference from the frame measured before, in grey levels; 0 when frozen) and, with `boxes`
+    (frame, x1 y1 x2 y2), ``person_height``: the median height of the people in pixels. `every` is
+    as in `video.read`; single duplicated frames show only with ``every=1``.
+
+    >>> result = report("clip.mp4")  # doctest: +SKIP
+    >>> judge(result.table, result.clip, Thresholds(sharpness=0.6))  # doctest: +SKIP
+    """
+    about = video.probe(source)
+    heights = None if boxes is None else (boxes.y2 - boxes.y1).groupby(boxes.frame).median()
+    rows, thumbnails, histogram, before = [], [], np.zeros(32, np.int64), None
+    frames = tqdm(video.read(source, every), "quality", unit="frame", leave=False, delay=2)
+    for index, seconds, image in frames:
+        luma = _luma(image)
+        row = {"frame": index, "time": seconds, **frame_quality(image)}
+        row["change"] = np.nan if before is None else float(cv2.absdiff(luma, before).mean())
+        if heights is not None:
+            row["person_height"] = float(heights.get(index, np.nan))
+        rows.append(row)
+        histogram += np.bincount(luma.ravel() >> 3, minlength=32)
+        if len(rows) % 10 == 1 and len(thumbnails) < 50:
+            thumbnails.append(cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA))
+        before = luma
+    table = pd.DataFrame(rows)
+    background = np.median(thumbnails, axis=0).astype(np.uint8)
+    gaps = np.diff(table.time if about.frames is None else video.times(source))
+    clip = {
+        "width": about.width,
+        "height": about.height,
+        "fps": about.fps,
+        "duration": about.duration or float(table.time.iloc[-1]),
+        "gap": float(gaps.max(initial=0.0)),
+        "light": variety(histogram),
+        "background": variety(_colours(background)),
+    }
+    verdict, reasons = judge(table, clip, thresholds)
+    return Report(table, clip, histogram, background, verdict, reasons)
+
+
+def judge(
+    table: pd.DataFrame, clip: dict[str, float], thresholds: Thresholds | None = None
+) -> tuple[str, list[str]]:
+    """Return ``("accept", [])``, or ``("reject", reasons)``, for the measures of a `Report`."""
+    limit = thresholds or Thresholds()
+    low, high = limit.brightness
+    checks = {
+        f"blurred (sharpness below {limit.sharpness:g})": table.sharpness < limit.sharpness,
+        f"too dark (brightness below {low:g})": table.brightness < low,
+        f"too bright (brightness above {high:g})": table.brightness > high,
+        f"flat (contrast below {limit.contrast:g})": table.contrast < limit.contrast,
+        f"more than {limit.dark:.0%} black": table.dark > limit.dark,
+        f"more than {limit.bright:.0%} white": table.bright > limit.bright,
+        f"frozen (change below {limit.change:g})": table.change < limit.change,
+    }
+    if "person_height" in table:
+        small = table.person_height < limit.person_height
+        checks[f"with people below {limit.person_height:g} pixels"] = small
+    reasons = [
+        f"{bad.sum()} of {len(table)} frames are {what}"
+        for what, bad in checks.items()
+        if bad.mean() > limit.failing
+    ]
+    if clip["height"] < limit.rows:
+        reasons.append(f"the image has {clip['height']:g} rows, fewer than {limit.rows}")
+    if clip["fps"] < limit.fps:
+        reasons.append(f"{clip['fps']:g} frames a second are fewer than {limit.fps:g}")
+    if clip["gap"] > limit.gap:
+        reasons.append(f"{clip['gap']:.1f} s without a frame, more than {limit.gap:g} s")
+    return ("reject" if reasons else "accept"), reasons
+
+
+def variety(counts: np.ndarray) -> float:
+    """Return how many bins a histogram fills in effect: the exponential of its entropy.
+
+    >>> round(variety(np.array([5, 5, 5, 5])), 3), round(variety(np.array([20, 0, 0, 0])), 3)
+    (4.0, 1.0)
+    """
+    share = counts[counts > 0] / counts.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def _colours(image: np.ndarray) -> np.ndarray:
+    """Count the pixels in each of 4 x 4 x 4 cells of RGB."""
+    red, green, blue = (image.reshape(-1, 3) >> 6).T.astype(int)
+    return np.bincount(red * 16 + green * 4 + blue, minlength=64)
+
+
+def focal_pixels(width: int, focal: float, sensor: float) -> float:
+    """Return the focal length in pixels from millimetres and the sensor's width in millimetres."""
+    return focal / sensor * width
+
+
+def pixels_per_metre(
+    distance: float | Sequence[float],
+    focal: float,
+    height: float = 0.0,
+    tilt: float = 0.0,
+    target: float = 0.0,
+) -> np.ndarray:
+    """Return how many pixels a metre across the view takes, at a distance along the ground.
+
+    `focal` is in pixels (see `focal_pixels`); the camera hangs at `height` metres, tilted down by
+    `tilt` degrees; `target` is the height above ground looked at. NaN behind the camera.
+
+    >>> pixels_per_metre([10, 20], focal_pixels(1920, 4.0, 4.8)).tolist()
+    [160.0, 80.0]
+    """
+    depth, _ = _camera_axes(distance, height - target, tilt)
+    return np.where(depth > 0, focal / np.where(depth > 0, depth, 1.0), np.nan)
+
+
+def person_pixels(
+    distance: float | Sequence[float],
+    focal: float,
+    height: float = 0.0,
+    tilt: float = 0.0,
+    person: float = 1.7,
+) -> np.ndarray:
+    """Return the height in pixels of someone `person` metres tall; arguments as above."""
+    ends = [_camera_axes(distance, height - end, tilt) for end in (0.0, person)]
+    feet, head = (np.where(z > 0, y / np.where(z > 0, z, 1.0), np.nan) for z, y in ends)
+    return focal * (feet - head)
+
+
+def level(values: float | Sequence[float]) -> np.ndarray:
+    """Return the highest level of `LEVELS` that pixels per metre reach, ``"none"`` below all.
+
+    >>> level([10, 130]).tolist()
+    ['none', 'recognise']
+    """
+    names = np.array(["none", *LEVELS])
+    return names[np.searchsorted(list(LEVELS.values()), values, side="right")]
+
+
+def reach(need: float, focal: float, height: float = 0.0, tilt: float = 0.0) -> float:
+    """Return the distance in metres up to which the ground gets `need` pixels per metre."""
+    slope = np.radians(tilt)
+    return float((focal / need - height * np.sin(slope)) / np.cos(slope))
+
+
+def _camera_axes(distance, drop: float, tilt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return depth along the optical axis and offset below it of a point, in metres."""
+    distance, slope = np.asarray(distance, float), np.radians(tilt)
+    depth = distance * np.cos(slope) + drop * np.sin(slope)
+    return depth, drop * np.cos(slope) - distance * np.sin(slope)
