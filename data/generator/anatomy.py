@@ -128,7 +128,7 @@ class BodyModel:
         build = dict(
             gender=float(identity.gender == "female"), age=float(np.interp(identity.age, *AGES)),
             muscle=identity.muscle, weight=identity.build, proportions=identity.proportions,
-            african=african, asian=asian, caucasian=caucasian, cupsize=.2 + .5 * identity.build,
+            african=african, asian=asian, caucasian=caucasian, cupsize=.35 + .5 * identity.build,
             firmness=.6 if identity.age < 50 else .35)
         # Stature is nearly linear in `height`: one secant step, and scaling takes the rest.
         low, high = self._evaluate(height=.2, **build), self._evaluate(height=.6, **build)

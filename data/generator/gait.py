@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from luggage import TROLLEY
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
@@ -57,8 +58,8 @@ def sample_gait(rng: np.random.Generator, identity) -> Gait:
         cadence=float(rng.normal(.92, .05) / np.sqrt(adult) - .10 * old),
         swing=float(np.clip(rng.normal(21, 7) * (1 - .4 * old), 4, 36)),
         asymmetry=float(rng.normal(0, .22)), flex=float(np.clip(rng.normal(15, 8), 3, 45)),
-        splay=float(np.clip(rng.normal(7, 2) + 9 * max(0, heavy - .45), 3, 17)),
-        lean=float(rng.normal(3, 2) + 6 * old), hunch=float(max(0, rng.normal(2, 4)) + 12 * old),
+        splay=float(np.clip(rng.normal(4.5, 1.5) + 9 * max(0, heavy - .5), 2, 13)),
+        lean=float(rng.normal(2.5, 2) + 3 * old), hunch=float(max(0, rng.normal(2, 4)) + 7 * old),
         toe_out=float(rng.normal(7, 5)), knee=float(rng.normal(1, .08)),
         sway=float(rng.uniform(.010, .028)), twist=float(rng.normal(6, 2.)),
         head=float(rng.normal(0, 8)),
@@ -329,7 +330,10 @@ def _with_props(dressed, matrices: np.ndarray, action: str) -> np.ndarray:
         _put(matrices, index["held bag"], upright, hand[side])
     if dressed.identity.bag == "trolley" and "carry" not in action:
         # The rod runs from the hand to wheels on the ground, the case trails behind.
-        _put(matrices, index["trolley"], _x(np.full(len(matrices), 30.)), hand[side])
+        soles = np.einsum("ncj,cj->nc", matrices[:, rig.contact_bones, 2, :3], rig.contacts)
+        ground = (soles + matrices[:, rig.contact_bones, 2, 3]).min(1)
+        reach = np.clip((hand[side][:, 2] - ground) / (TROLLEY * dressed.stature), .3, 1.)
+        _put(matrices, index["trolley"], _x(np.arccos(reach) / _DEG), hand[side])
     if "carry" in action:
         middle = (hand["L"] + hand["R"]) / 2 + np.array([0, -.04, .10])
         _put(matrices, index["held box"], upright, middle)

@@ -41,6 +41,7 @@ class Cut:
     tail: float  # leg share covered by coat tails, 0 none
     bottom_hem: float  # leg coordinate, 0 when a skirt is worn
     skirt_hem: float  # leg share covered by the skirt, 0 none
+    neckline: float  # lowest torso coordinate of the neck opening
     bare_feet: bool
 
 
@@ -55,12 +56,13 @@ def cut(identity) -> Cut:
         top_hem=.12 if identity.tucked or skirt else -.10 + .045 * vary[0],
         sleeve=identity.sleeve,
         outer_hem=-.16 + .03 * vary[1],
-        outer_sleeve={"none": 0., "vest": .03}.get(outer, 1.),
+        outer_sleeve={"none": 0., "vest": .03}.get(outer, 1.06),
         outer_open=(.05 + .025 * vary[2]) if outer in OPEN_OUTER else 0.,
         tail=.36 + .14 * vary[1] if outer in LONG_OUTER else 0.,
         bottom_hem=0. if skirt else .47 + .08 * vary[3] if shorts else
         {"leggings": .97, "joggers": .99}.get(identity.bottom, 1.025),
         skirt_hem=SKIRT_HEM[identity.bottom] + .05 * vary[3] if skirt else 0.,
+        neckline=.78 if identity.top == "tank" else .90,
         bare_feet=identity.shoes == "sandals")
 
 
@@ -69,10 +71,12 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
     tights = model.groups["helper-tights"]
     torso, arm, leg = body.torso, body.arm, body.leg
     limb = model.arm > .5
-    outer = identity.outer != "none"
+    outer, skirt = identity.outer != "none", "skirt" in identity.bottom
     pieces = [_piece(model, body, "skin", body.points, _bare_skin(model, body, cuts))]
 
-    top = _upper(model, body, *TOP_FIT[identity.top])
+    slack = .6 if identity.gender == "female" else 1.  # cuts follow the waist more
+    ease, hang = TOP_FIT[identity.top]
+    top = _upper(model, body, ease, hang * slack)
     keep = (torso > cuts.top_hem - .12) & ~limb | limb & (arm < cuts.sleeve + .1)
     if outer:
         covered = np.where(limb, arm < cuts.outer_sleeve - .12, torso < .80)
@@ -92,15 +96,15 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
         pieces.append(_tail(model, body, "skirt", .006, flare, cuts.skirt_hem))
     surface = top
     if outer:
-        surface = _upper(model, body, *OUTER_FIT[identity.outer])
+        ease, hang = OUTER_FIT[identity.outer]
+        surface = _upper(model, body, ease, hang * slack)
         hem = .02 if cuts.tail else cuts.outer_hem
         keep = np.where(limb, arm < cuts.outer_sleeve + .1, torso > hem - .12)
         pieces.append(_piece(model, body, "outer", surface, _all(tights, keep)))
         if cuts.tail:
-            pieces.append(_tail(model, body, "outer", OUTER_FIT[identity.outer][0] - .012, .10,
-                                cuts.tail))
+            pieces.append(_tail(model, body, "outer", ease - .012, .08, cuts.tail, surface))
     pieces += [trimmings.shoe(model, body, identity.shoes, side) for side in "LR"]
-    if identity.shoes == "boots":
+    if identity.shoes == "boots" and (skirt or identity.bottom in ("leggings", "shorts")):
         shaft = _eased(model, body.points, .010, 4)
         pieces.append(_piece(model, body, "shoe", shaft, _all(tights, (leg > .68) & (leg < 1.08))))
     return pieces + trimmings.neckwear(model, body, identity, surface), surface
@@ -112,8 +116,9 @@ def _all(faces: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 def _piece(model: BodyModel, body: Body, part: str, layer: np.ndarray, faces: np.ndarray) -> Piece:
     used, faces = compact(faces)
-    at = np.stack([body.arm, body.leg, body.torso, model.arm], 1)[used]
     points = layer[used]
+    height = (points[:, 2] - body.hip) / (body.neck - body.hip)
+    at = np.stack([body.arm[used], body.leg[used], height, model.arm[used]], 1)
     return Piece(PARTS[part], points, vertex_normals(points, faces), faces,
                  model.vertex_bones[used], model.vertex_weights[used], at)
 
@@ -122,7 +127,7 @@ def _bare_skin(model: BodyModel, body: Body, cuts: Cut) -> np.ndarray:
     """Faces of the body that are not deep under cloth."""
     limb = model.arm > .5
     sleeve = max(cuts.sleeve, cuts.outer_sleeve)
-    hidden = np.where(limb, body.arm < sleeve - .07, (body.torso < .84) & (body.torso > -.02))
+    hidden = np.where(limb, body.arm < sleeve - .07, (body.torso < cuts.neckline - .06) & (body.torso > -.02))
     low = body.torso <= -.02
     hem = max(cuts.bottom_hem, cuts.skirt_hem, cuts.tail)
     hidden |= low & ~limb & (body.leg < hem - .08)
@@ -146,24 +151,37 @@ def _eased(model: BodyModel, points: np.ndarray, ease, rounds: int) -> np.ndarra
 def _upper(model: BodyModel, body: Body, ease: float, hang: float) -> np.ndarray:
     """The layer of a top: eased, and hanging from its widest places."""
     taper = np.interp(body.torso, (.78, 1.), (1., .3))
-    sleeve = 1. + .5 * np.clip(body.arm * 2, 0, 1) * (model.arm > .5)
+    sleeve = 1. - .35 * np.clip(body.arm * 3, 0, 1) * model.arm
     layer = _eased(model, body.points, ease * np.minimum(taper, 1) * sleeve, 6)
     used = np.unique(model.groups["helper-tights"])
     trunk = used[(model.arm[used] < .5) & (body.torso[used] > -.4) & (body.torso[used] < .9)]
-    centre = np.array([0., layer[trunk, 1].mean()])
-    flat = layer[trunk, :2] - centre
-    radius = np.linalg.norm(flat, axis=1)
-    rows, columns = 32, 32
-    row = np.clip((.75 - body.torso[trunk]) / 1.15 * rows, 0, rows - 1).astype(int)
-    column = ((np.arctan2(flat[:, 1], flat[:, 0]) / (2 * np.pi) % 1) * columns).astype(int)
+    share = hang * (1 - model.arm[trunk]) * np.interp(body.torso[trunk], (.6, .75), (1., 0.))
+    layer[trunk] = _hung(layer[trunk], layer[trunk], body, share)
+    return layer
+
+
+def _hung(points: np.ndarray, carriers: np.ndarray, body: Body, share) -> np.ndarray:
+    """Push points out to the widest place above them, by a share (V,) of the way."""
+    rows, columns = 48, 32
+    centre = np.array([0., body.heads[0, 1]])
     widest = np.zeros((rows, columns))
-    np.maximum.at(widest, (row, column), radius)
+
+    def polar(p):
+        flat = p[:, :2] - centre
+        torso = (p[:, 2] - body.hip) / (body.neck - body.hip)
+        column = ((np.arctan2(flat[:, 1], flat[:, 0]) / (2 * np.pi) % 1) * columns).astype(int)
+        return flat, np.clip((.75 - torso) / 2.4 * rows, 0, rows - 1).astype(int), column
+
+    flat, row, column = polar(carriers)
+    np.maximum.at(widest, (row, column), np.linalg.norm(flat, axis=1))
     widest = np.maximum.accumulate(widest, 0)  # whatever sticks out carries the cloth below it
     widest = (np.roll(widest, 1, 1) + 2 * widest + np.roll(widest, -1, 1)) / 4
-    share = hang * (1 - model.arm[trunk]) * np.interp(body.torso[trunk], (.6, .75), (1., 0.))
-    grown = radius + share * np.clip(widest[row, column] - radius, 0, .09)
-    layer[trunk, :2] = centre + flat * (grown / np.maximum(radius, 1e-6))[:, None]
-    return layer
+    flat, row, column = polar(points)
+    radius = np.maximum(np.linalg.norm(flat, axis=1), 1e-6)
+    grown = radius + share * np.clip(widest[row, column] - radius, 0, .06)
+    hung = points.copy()
+    hung[:, :2] = centre + flat * (grown / radius)[:, None]
+    return hung
 
 
 def _lower(model: BodyModel, body: Body, identity) -> np.ndarray:
@@ -195,7 +213,8 @@ def _knee(chain: np.ndarray) -> float:
     return float(lengths[0] / lengths.sum())
 
 
-def _tail(model: BodyModel, body: Body, part: str, ease: float, flare: float, hem: float) -> Piece:
+def _tail(model: BodyModel, body: Body, part: str, ease: float, flare: float, hem: float,
+          above: np.ndarray | None = None) -> Piece:
     """A skirt or coat tail from the skirt helper; `at` = (-, share of the leg, torso, 0)."""
     ankle = body.heads[model.bones["foot.L"]][2]
     share = (body.hip - body.points[:, 2]) / (body.hip - ankle)
@@ -207,6 +226,10 @@ def _tail(model: BodyModel, body: Body, part: str, ease: float, flare: float, he
     grow = 1 + flare * np.clip(share[used] + .1, 0, 1)
     points = np.stack([points[:, 0] * grow, middle + (points[:, 1] - middle) * grow,
                        points[:, 2]], 1)
+    if above is not None:  # continue the cloth that ends here
+        trunk = np.unique(model.groups["helper-tights"])
+        trunk = trunk[(model.arm[trunk] < .5) & (np.abs(body.torso[trunk] - .1) < .25)]
+        points = _hung(points, above[trunk], body, 1.)
     at = np.stack([np.zeros(len(used)), share[used], body.torso[used], np.zeros(len(used))], 1)
     return Piece(PARTS[part], points, vertex_normals(points, faces), faces,
                  model.vertex_bones[used], model.vertex_weights[used], at)

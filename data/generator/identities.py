@@ -36,20 +36,20 @@ CLOTH = {
     "grey": (0.17, 0.17, 0.175),
     "light grey": (0.40, 0.40, 0.40),
     "white": (0.70, 0.70, 0.68),
-    "navy": (0.017, 0.024, 0.060),
-    "denim": (0.060, 0.095, 0.180),
-    "light denim": (0.20, 0.28, 0.38),
+    "navy": (0.018, 0.023, 0.045),
+    "denim": (0.062, 0.086, 0.135),
+    "light denim": (0.23, 0.28, 0.34),
     "beige": (0.46, 0.38, 0.27),
     "khaki": (0.25, 0.21, 0.13),
     "brown": (0.105, 0.058, 0.032),
     "olive": (0.075, 0.080, 0.038),
     "dark green": (0.020, 0.060, 0.035),
     "burgundy": (0.11, 0.018, 0.026),
-    "dusty pink": (0.42, 0.22, 0.22),
+    "dusty pink": (0.42, 0.26, 0.25),
     "light blue": (0.30, 0.42, 0.55),
-    "blue": (0.040, 0.10, 0.34),
+    "blue": (0.045, 0.10, 0.26),
     "teal": (0.025, 0.14, 0.15),
-    "mustard": (0.46, 0.27, 0.040),
+    "mustard": (0.40, 0.25, 0.060),
     "red": (0.42, 0.030, 0.030),
     "orange": (0.55, 0.17, 0.035),
     "lilac": (0.30, 0.22, 0.40),
@@ -103,7 +103,7 @@ class Identity:
     top_second: str
     top_pattern: str
     pattern_scale: float
-    sleeve: float  # 0 shoulder .. 1 wrist
+    sleeve: float  # 0 shoulder .. 1 wrist, a little more reaches the hand
     tucked: bool
     outer: str
     outer_colour: str
@@ -139,7 +139,7 @@ def sample(rng: np.random.Generator, pid: int) -> Identity:
     body = dict(
         pid=pid, seed=int(rng.integers(1, 2**31)), gender=gender, age=age,
         height=_height(rng, gender, age), build=float(np.clip(rng.normal(.5, .2), .08, .97)),
-        muscle=float(rng.uniform(.3, .75)), proportions=float(rng.uniform(.3, .9)),
+        muscle=float(rng.uniform(.2, .5) if gender == "female" else rng.uniform(.35, .75)), proportions=float(rng.uniform(.3, .9)),
         skin_group=group, ancestry=_ancestry(rng, group),
         **_head(rng, gender, age, group))
     return Identity(**body, **_wardrobe(rng, gender, age, body["hair"]))
@@ -208,7 +208,7 @@ def _wardrobe(rng: np.random.Generator, gender: str, age: int, hair: str) -> dic
     top = _choose(rng, TOPS, (.05 if female and outer == "none" else .01, .31, .08, .17, .17,
                               .18 if age < 50 else .06, .05))
     sleeve = {"tank": .02, "tee": rng.uniform(.24, .42), "polo": rng.uniform(.3, .4),
-              "shirt": 1. if rng.random() < .75 else .58}.get(top, 1.)
+              "shirt": 1.05 if rng.random() < .75 else .58}.get(top, 1.05)
     pattern = _choose(rng, PATTERNS,
                       (.50, .08, .03, .04, .13, .05, .03, .04, .02, .06, .05 * female))
     if top == "shirt":
@@ -221,6 +221,11 @@ def _wardrobe(rng: np.random.Generator, gender: str, age: int, hair: str) -> dic
     second = _choose(rng, [c for c in _TOPWEAR if c != top_colour])
     if pattern in ("stripes", "pinstripes", "check") and rng.random() < .6:
         second = "white" if top_colour != "white" else _choose(rng, ("navy", "black", "grey"))
+    warm = outer not in ("none", "cardigan")
+    if bottom == "shorts" and warm:
+        bottom = _choose(rng, ("jeans", "chinos"))
+    if warm and sleeve < .5 and rng.random() < .6:
+        top, sleeve = "sweater", 1.05
     hat = _choose(rng, HATS, (.74, .10, .07, .02, .07 if female and not child else 0.,
                               .03 if top == "hoodie" else 0.))
     bag = _choose(rng, BAGS, (.34, .20, .05, .09, .08, .06, .06 if female else .01,
@@ -244,7 +249,7 @@ def _wardrobe(rng: np.random.Generator, gender: str, age: int, hair: str) -> dic
                                  "red", "dusty pink", "teal"),
                            (.3, .17, .12, .11, .08, .06, .06, .04, .03, .03)),
         scarf=_choose(rng, ("none", "grey", "beige", "burgundy", "navy"),
-                      (.9 if outer == "none" else .78, .05, .04, .03, .04)))
+                      (.78 if warm else .97, .05, .04, .03, .04)))
 
 
 def _bottom_colour(rng: np.random.Generator, bottom: str) -> str:

@@ -13,6 +13,7 @@ from anatomy import PROP_BONES, Body, BodyModel, Piece, grid_faces, rigid
 SIZES = {"backpack": (.30, .17, .45), "small backpack": (.25, .13, .34),
          "messenger": (.09, .31, .23), "shoulder": (.10, .27, .20), "tote": (.07, .34, .34),
          "handbag": (.11, .28, .20), "briefcase": (.08, .38, .28), "trolley": (.34, .22, .52)}
+TROLLEY = .53  # length of rod and case, as a share of the owner's stature
 
 
 def luggage(model: BodyModel, body: Body, identity, surface: np.ndarray) -> list[Piece]:
@@ -39,8 +40,8 @@ def luggage(model: BodyModel, body: Body, identity, surface: np.ndarray) -> list
             pieces.append(_box("bag", flap, size * (.85, 1.02, .72), model.bones["spine05"], 1, .3))
         return pieces
     if kind == "trolley":
-        bone, drop = props["trolley"], body.stature * .60
-        case = (0, size[1] * .3, -drop + size[2] * .5 + .03)
+        bone, drop = props["trolley"], body.stature * TROLLEY
+        case = (0, size[1] * .3, -drop + size[2] * .5)
         pieces.append(_box("bag", case, size, bone, 0, .25))
         rod = (0, 0, -(drop - size[2]) / 2)
         return pieces + [_box("bag", (s * .07, 0, rod[2]), (.016, .016, drop - size[2] + .1), bone,

@@ -56,13 +56,16 @@ def neckwear(model: BodyModel, body: Body, identity, surface: np.ndarray) -> lis
                                                                    "jacket", "open coat")
     if hooded and identity.hat != "hood":
         part = "top" if top == "hoodie" else "outer"
-        pieces.append(_tube(model, surface, part, ring, reach=2.3, radius=.030, swell=.034,
-                            drop=.055))
+        pieces.append(_tube(model, surface, part, ring, reach=2.3, radius=.020, swell=.026,
+                            drop=.06))
     elif outer in ("jacket", "coat", "open coat", "open jacket"):
         pieces.append(_collar(model, surface, "outer", ring, height=.050, lean=.022, gap=.55))
     if top in ("shirt", "polo") and outer not in ("puffer",):
         pieces.append(_collar(model, surface, "top", ring, height=.038, lean=.012, gap=.22))
-    if identity.scarf != "none":
+    if identity.hat == "headscarf":
+        pieces.append(_tube(model, surface, "hat", ring, reach=np.pi, radius=.036, swell=.010,
+                            drop=.02))
+    elif identity.scarf != "none":
         pieces.append(_tube(model, surface, "scarf", ring, reach=np.pi, radius=.040, swell=.006,
                             drop=.0))
     return pieces
@@ -94,7 +97,7 @@ def _collar(model: BodyModel, surface, part: str, ring, height: float, lean: flo
     depth = ring[4] + .008 + lean * np.sin(up * np.pi * .8)
     front = np.cos(turn / 2) ** 2  # 1 at the back, 0 in front
     x, y = np.sin(turn) * spread, ring[1] + np.cos(turn) * depth
-    z = ring[2] + .012 + .030 * front + height * (np.sin(up * np.pi * .75)) * (.55 + .45 * front)
+    z = ring[2] - .022 + .036 * front + height * (np.sin(up * np.pi * .75)) * (.55 + .45 * front)
     return _strip(model, surface, part, np.stack([x, y, z], -1), turn, up)
 
 
@@ -110,7 +113,7 @@ def _tube(model: BodyModel, surface, part: str, ring, reach: float, radius: floa
     out = thick * (1 + np.cos(round_)) * .8 - .012
     x = np.sin(turn) * (ring[3] + out)
     y = ring[1] + np.cos(turn) * (ring[4] + out)
-    z = ring[2] + .032 + .012 * back - drop * back * (1 + np.cos(round_)) / 2 \
+    z = ring[2] + .004 + .020 * back - drop * back * (1 + np.cos(round_)) / 2 \
         + thick * 1.2 * np.sin(round_)
     return _strip(model, surface, part, np.stack([x, y, z], -1), turn, round_)
 

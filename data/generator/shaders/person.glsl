@@ -21,9 +21,9 @@ float ellipse(vec2 p, vec2 radius) { return length(p / radius); }
 // Weave and folds: a slow change of tone, and normals that ripple along the drop of the cloth.
 void cloth(inout Surface s, vec3 colour, float frequency, float depth) {
     vec3 p = rest + seed;
-    s.albedo = colour * (.80 + .42 * fbm(p * vec3(17, 17, 11)));
-    s.normal = bump(s.normal, p * vec3(1, 1, .5), frequency, depth);
-    s.occlusion *= .72 + .5 * fbm(p * vec3(9, 9, 4));
+    s.albedo = colour * (.88 + .25 * fbm(p * vec3(26, 26, 15)));
+    s.normal = bump(s.normal, p * vec3(1, 1, .38), frequency, depth * .72);
+    s.occlusion *= .80 + .36 * fbm(p * vec3(9, 9, 4));
 }
 
 #if PART == TOP || PART == OUTER
@@ -35,7 +35,7 @@ uniform vec3 bag_colour;
 float strap_here() {
     if (strap == 0 || at.w > .5) return 0.;
     float x = rest.x * strap_side, d = 1.;
-    if (strap == 1 && rest.y < .05 && at.z > .42) d = abs(abs(rest.x) - .115 + .02 * at.z);
+    if (strap == 1 && rest.y < .05 && at.z > .42) d = abs(abs(rest.x) - .115 + .02 * at.z - .5 * max(.58 - at.z, 0.));
     if (strap == 2) d = abs(x * .80 + (at.z - .52) * .20);
     if (strap == 3 && at.z > .2) d = abs(x - .135);
     return 1. - smoothstep(.016, .020, d);
@@ -60,16 +60,16 @@ void surface(inout Surface s) {
     float ridge = eye_centre.z - mouth;  // the face's own unit
     if (rest.z > chin - .01 && rest.y < eye_centre.y + .035 && at.w < .1) {
         float browline = e.y - .30 * ridge + .08 * abs(e.x);
-        float brow = (1. - smoothstep(.06, .12, abs(browline / ridge)))
-                   * (1. - smoothstep(.026, .032, abs(e.x)));
-        c = mix(c, hair_colour * .9, brow * (female == 1 ? .55 : .8));
+        float brow = (1. - smoothstep(.025, .075, abs(browline / ridge)))
+                   * (1. - smoothstep(.018, .024, abs(e.x - .001)));
+        c = mix(c, hair_colour * .8, brow * (female == 1 ? .7 : .85));
         c *= mix(vec3(1), vec3(.70, .62, .60), 1. - smoothstep(.5, 1.3, ellipse(e, vec2(.026, .018))));
         float lash = 1. - smoothstep(.002, .004, abs(e.y - .007 + 9. * e.x * e.x));
         if (abs(e.x) < .018) c = mix(c, vec3(.02), lash * (female == 1 ? .8 : .4));
         float lips = 1. - smoothstep(.8, 1.1, ellipse(vec2(x, rest.z - mouth + .003), vec2(.026, .0085)));
         c = mix(c, c * (female == 1 ? vec3(.95, .45, .45) : vec3(.88, .62, .58)), lips);
         c *= 1. - .45 * (1. - smoothstep(.0, .0022, abs(rest.z - mouth + .002))) * step(x, .022);
-        vec3 flush = vec3(1., .86, .84);
+        vec3 flush = vec3(1., .93, .92);
         c *= mix(vec3(1), flush, 1. - smoothstep(.5, 1.2, ellipse(vec2(x - .042, rest.z - mouth - .035), vec2(.025, .022))));
         if (age > 50.) c *= .93 + .1 * noise(vec3(rest.x * 120., rest.y * 120., rest.z * 420.));
         if (beard > 0) {
@@ -99,6 +99,8 @@ void surface(inout Surface s) {
     if (skirt_hem > 0. && bottom_detail > 1 && at.w < .3 && at.y > 0. && at.z < .1)
         c = mix(vec3(.016), c, bottom_detail == 3 ? .35 : .08);
     if (shoe_kind == 5 && at.y > 1.02 && at.z < 0. && at.w < .1 && abs(fract(rest.y * 14.) - .5) < .22) c = shoe_colour;
+    if (shoe_kind < 4 && skirt_hem == 0. && at.y > (mod(seed, 3.) < 1. ? .80 : .90) && at.z < 0. && at.w < .1)
+        c = mod(seed, 2.) < 1. ? vec3(.5) : vec3(.02);  // socks
     s.specular = max(s.specular, .07);
     s.roughness = .55;
     s.albedo = c;
@@ -106,9 +108,12 @@ void surface(inout Surface s) {
 #endif
 
 #if PART == EYE
+uniform int glasses;
+
 void surface(inout Surface s) {
     float r = length(at.xz);
     s.albedo = at.y < 0. && r < .48 ? vec3(.02, .012, .008) : vec3(.55, .53, .50);
+    if (glasses == 2) s.albedo = vec3(.012);
     s.occlusion *= .6;
 }
 #endif
@@ -160,13 +165,15 @@ void surface(inout Surface s) {
     bool arm = at.w > .5;
     vec3 c = printed();
     if (at.w < 1.5) {
-        float collar = top_kind == 6 ? 1.16 : top_kind == 0 ? .86 : 1.02;
-        if (rest.y < -.02 && top_kind != 6) {
+        float collar = top_kind == 6 ? 1.16 : 1. + .07 * smoothstep(-.03, .05, rest.y);
+        if (top_kind == 0) {
+            float x = abs(rest.x) * .56 / (neck - hip);
+            if (x < .055 || x > .115) collar = .80 + .10 * smoothstep(-.05, .05, rest.y) + .04 * smoothstep(.03, .06, x);
+        } else if (rest.y < -.02 && top_kind != 6) {
             float scoop = top_kind == 3 || top_kind == 2 ? .10 - .9 * abs(rest.x) : .055 - 4. * rest.x * rest.x;
-            collar -= max(scoop, 0.) * (top_kind == 0 ? 1.6 : 1.);
+            collar -= max(scoop, 0.);
         }
         if (arm ? at.x > sleeve : at.z < top_hem || at.z > collar) discard;
-        if (top_kind == 0 && at.w > .25 && at.z > .7 && abs(rest.x) > .135) discard;
         bool edge = arm ? at.x > sleeve - .018 : at.z < top_hem + .018 || at.z > collar - .02;
         if (top_kind >= 4 && top_kind < 6) edge = edge || (arm ? at.x > sleeve - .07 : at.z < top_hem + .07);
         if (edge) c *= .78;
@@ -202,7 +209,7 @@ void surface(inout Surface s) {
     if (at.w < 1.5) {
         float low = tail > 0. ? tail : 9.;
         if (arm ? at.x > outer_sleeve : at.z < outer_hem && tail == 0. || at.y > low && at.z < .1) discard;
-        if (!arm && at.z > 1.04) discard;
+        if (!arm && at.z > 1. + .07 * smoothstep(-.03, .05, rest.y)) discard;
         bool front = rest.y < .0 && !arm;
         // Lapels open towards the neck; an open garment also widens towards its hem.
         float gap = outer_open * (1. + .35 * max(.5 - at.z, 0.));
@@ -221,7 +228,7 @@ void surface(inout Surface s) {
         if (outer_kind == 5 && !arm && abs(at.z - .30) < .022 && mod(seed, 3.) < 1.) c *= .55;
         c = with_strap(c);
     }
-    if (outer_kind == 3 || outer_kind == 4 && mod(seed, 2.) < 1.) {
+    if (at.w < 1.5 && (outer_kind == 3 || outer_kind == 4 && mod(seed, 2.) < 1.)) {
         float q = arm ? at.x * 9. : at.z * 9.;
         float ring = abs(fract(q) - .5) * 2.;
         s.normal = normalize(s.normal + vec3(0, 0, (fract(q) - .5) * .9) * (1. - .5 * ring));
@@ -257,6 +264,8 @@ void surface(inout Surface s) {
         && (abs(abs(x - .075) - .042) < .004 || abs(at.z - .045) < .008)) c *= .6;
     if (bottom_kind == 2) { s.specular = .05; s.roughness = .6; cloth(s, c, 9., .008); }
     else cloth(s, c, 12., .032);
+    // Creases across the knee.
+    s.normal = normalize(s.normal + vec3(0, 0, .28) * sin(at.y * 85. + 5. * noise(rest * 14. + seed)) * exp(-pow((at.y - .53) / .055, 2.)));
 }
 #endif
 
@@ -313,10 +322,10 @@ void surface(inout Surface s) {
     if (at.y > 1. - tip * (.3 + 1.4 * strand) + tip * .35) discard;
     s.albedo = hair_colour * (.45 + .6 * strand + .5 * fine);
     vec3 side = vec3(cos(at.x), sin(at.x), 0);
-    s.normal = normalize(s.normal + side * (strand - .5) * (curly ? .7 : .9));
+    s.normal = normalize(s.normal + side * (strand - .5) * (curly ? .7 : .5));
     s.occlusion *= .55 + .6 * strand;
-    s.specular = curly ? .03 : .09;
-    s.roughness = .55;
+    s.specular = (curly ? .02 : .12) * strand * strand;
+    s.roughness = .75;
 }
 #endif
 
