@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -109,10 +109,18 @@ def film(path: str | Path, caption: str) -> str:
     )
 
 
-def table(values: pd.DataFrame, digits: int = 3) -> str:
-    """Return a data frame as a table; its index becomes the first column."""
+def table(
+    values: pd.DataFrame, formats: Mapping[str, Callable] | None = None, digits: int = 3
+) -> str:
+    """Return a data frame as a table; its index becomes the first column.
+
+    Numbers get `digits` after the point, unless `formats` has a function for their column.
+    """
     text = values.to_html(
-        border=0, float_format=lambda value: f"{value:.{digits}f}", na_rep="–", escape=True
+        border=0,
+        formatters=dict(formats or {}),
+        float_format=lambda value: f"{value:.{digits}f}",
+        na_rep="–",
     )
     return f'<div class="wide">{text}</div>'
 

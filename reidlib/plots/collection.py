@@ -8,9 +8,18 @@ import numpy as np
 import pandas as pd
 
 from reidlib.plots import style
+from reidlib.quality import (
+    LEVELS,
+    Report,
+    Thresholds,
+    focal_pixels,
+    level,
+    person_pixels,
+    reach,
+)
+from reidlib.quality import pixels_per_metre as resolution
 
-# Pixels per metre that IEC 62676-4 asks for, by what the operator wants to do.
-LEVELS = {"detect": 25, "observe": 62.5, "recognise": 125, "identify": 250}
+LEVEL_COLOURS = (style.GREY, style.SKY, style.BLUE, style.GREEN, style.ORANGE)
 
 
 def contact_sheet(
@@ -28,37 +37,68 @@ def augmentations(
     return style.grid(images, ["original", *variants], columns, 1.5)
 
 
-@style.styled
-def quality(
-    table: pd.DataFrame, limits: Mapping[str, tuple[float, float]] | None = None, title: str = ""
-) -> style.Figure:
-    """Plot each measure of a quality table against time, with its accepted range shaded.
+def bench(
+    image: np.ndarray, *, crop: float, flip: bool, rotate: float, contrast: float,
+    brightness: float, erase: float, rows: int, seed: int,
+) -> style.Figure:  # fmt: skip
+    """Show a crop after each step of a chain with the given settings, above random draws.
 
-    `table` has a column ``time`` in seconds; every other numeric column but ``frame`` gets a strip.
-    `limits` gives (low, high) by column; None or infinity leaves a side open.
+    `crop` and `erase` are shares of the sides and of the area, `rotate` degrees, `contrast` and
+    `brightness` factors, `rows` the height in pixels at the end. The random draws are what
+    `transforms.augment` makes when these settings are its limits.
     """
-    names = [
-        name
-        for name in table.select_dtypes("number")
-        if name not in ("time", "frame") and table[name].notna().any()
-    ]
-    figure, strips = style.axes(
-        9, 1.3 + 1.15 * len(names), len(names), 1, sharex=True, squeeze=False
-    )
-    for ax, name in zip(strips[:, 0], names):
+    height, width = image.shape[:2]
+    box = [width * crop / 2, height * crop / 2, width * (1 - crop / 2), height * (1 - crop / 2)]
+    steps = {"original": image, f"crop {crop:.0%}": transforms.crop(image, box)}
+    steps["resize"] = transforms.resize(steps[f"crop {crop:.0%}"], (rows, rows // 2))
+    for name, change in {
+        "flip" if flip else "no flip": lambda x: transforms.flip(x) if flip else x,
+        f"rotate {rotate:g}°": lambda x: transforms.rotate(x, rotate),
+        f"contrast ×{contrast:.1f}": lambda x: transforms.contrast(x, contrast),
+        f"brightness ×{brightness:.1f}": lambda x: transforms.brightness(x, brightness),
+        f"erase {erase:.0%}": lambda x: _erase(x, erase, seed),
+    }.items():
+        steps[name] = change(list(steps.values())[-1])
+    limits = {"contrast": abs(1 - contrast), "brightness": abs(1 - brightness), "flip": flip / 2}
+    batch = np.stack([transforms.resize(image, (rows, rows // 2))] * len(steps))
+    draws = transforms.augment(
+        batch, np.random.default_rng(seed), crop=crop, rotate=rotate, erase=float(erase > 0),
+        blur=0.0, white_balance=0.0, **limits,
+    )  # fmt: skip
+    titles = [*steps, *(f"draw {i + 1}" for i in range(len(draws)))]
+    return style.grid([*steps.values(), *draws], titles, len(steps), 1.25)
+
+
+def _erase(image: np.ndarray, share: float, seed: int) -> np.ndarray:
+    if not share:
+        return image
+    return transforms.random_erase(image, np.random.default_rng(seed), (share, share))
+
+
+@style.styled
+def quality(report: Report, thresholds: Thresholds | None = None, title: str = "") -> style.Figure:
+    """Plot each measure of a quality report against time, limits dashed, failing frames marked."""
+    thresholds, table = thresholds or Thresholds(), report.table
+    limits = {name: (getattr(thresholds, name), np.inf) for name in ("sharpness", "contrast")}
+    limits |= {name: (-np.inf, getattr(thresholds, name)) for name in ("dark", "bright")}
+    limits |= {"change": (thresholds.change, np.inf), "brightness": thresholds.brightness}
+    limits["person_height"] = (thresholds.person_height, np.inf)
+    names = [name for name in table if name in limits]
+    figure, strips = style.axes(9, 1.1 + 0.95 * len(names), len(names), 1, sharex=True)
+    for ax, name in zip(strips, names):
+        low, high = limits[name]
         ax.plot(table["time"], table[name], color=style.BLUE, marker=".", lw=1.4)
-        low, high = (limits or {}).get(name, (None, None))
-        bottom, top = ax.get_ylim()
-        for limit in (low, high):
-            if limit is not None and np.isfinite(limit):
-                ax.axhline(limit, color=style.RED, ls="--", lw=1.4)
-                bottom, top = min(bottom, limit), max(top, limit)
-        spread = 0.08 * (top - bottom)
-        ax.set_ylim(bottom - spread, top + spread)
+        bad = table[(table[name] < low) | (table[name] > high)]
+        ax.plot(bad["time"], bad[name], "X", color=style.RED, ms=8)
+        shown = [limit for limit in (low, high) if np.isfinite(limit)]
+        for limit in shown:
+            ax.axhline(limit, color=style.RED, ls="--", lw=1.4)
+        ends = np.append(table[name].dropna(), shown)
+        ax.set_ylim(ends.min() - 0.12 * np.ptp(ends), ends.max() + 0.12 * np.ptp(ends))
         ax.set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center")
         ax.locator_params(axis="y", nbins=3)
-    strips[-1, 0].set_xlabel("time, s")
-    strips[0, 0].set_title(title or "Frame quality (dashed red: limit)", loc="left")
+    strips[-1].set_xlabel("time, s")
+    figure.suptitle(f"{title or 'Quality'}: {report.verdict} (dashed: limit, ✗: frame beyond it)")
     return figure
 
 
@@ -83,14 +123,62 @@ def pixels_per_metre(
     ax.set(xlabel="distance, m", ylabel="pixels per metre", yscale="log")
     ax.set_title("What a camera resolves (levels of IEC 62676-4)", loc="left")
     ax.set_xlim(distances[0], distances[-1])
-    ax.set_yticks([10, 25, 62.5, 125, 250, 500, 1000], minor=False)
+    ax.set_yticks([*LEVELS.values(), 500, 1000])
     ax.set_yticks([], minor=True)
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.set_ylim(
-        max(8, min(map(np.min, values.values()))), min(2000, max(map(np.max, values.values())))
-    )
+    ax.set_ylim(8, 1500)
     ax.legend(loc="lower left")
     return figure
+
+
+@style.styled
+def planner(
+    width: int, focal: float, height: float, tilt: float, distance: float, sensor: float = 4.8
+) -> tuple[style.Figure, str]:
+    """Draw a planned camera from the side, with the levels that it reaches along the ground.
+
+    `width` is in pixels, `focal` and `sensor` (its width) in millimetres, `height` and `distance`
+    in metres, `tilt` in degrees down; the image is 16 to 9. Returns the figure and a sentence on
+    what a person at `distance` looks like.
+    """
+    pixels = focal_pixels(width, focal, sensor)
+    half = np.degrees(np.arctan(width * 9 / 16 / 2 / pixels))
+    along = np.linspace(0.05, max(30.0, 1.3 * distance), 600)
+    seen = np.abs(np.degrees(np.arctan2(height, along)) - tilt) <= half
+    values = np.where(seen, resolution(along, pixels, height, tilt), np.nan)
+    figure, (side, curve) = style.axes(10, 5.6, 2, 1, sharex=True, height_ratios=[1, 1.3])
+    for angle in (tilt - half, tilt + half):
+        far = height / np.tan(np.radians(angle)) if angle > 0 else along[-1]
+        far = min(far, along[-1])
+        side.plot([0, far], [height, height - far * np.tan(np.radians(angle))], color=style.GREY)
+    reached = np.where(seen, level(np.nan_to_num(values)), "none")
+    for (name, _), colour in zip(LEVELS.items(), LEVEL_COLOURS):
+        side.fill_between(along, -0.35, 0, where=reached == name, color=colour, lw=0, label=name)
+    side.plot([0, 0], [0, height], color=style.INK, lw=3)
+    side.plot(0, height, "^", color=style.INK, ms=11)
+    side.plot([distance] * 2, [0, 1.7], color=style.RED, lw=4, solid_capstyle="round")
+    side.set(ylabel="height, m", ylim=(-0.5, max(height, 2) + 0.6))
+    side.legend(loc="upper right", ncols=len(LEVELS), handlelength=1)
+    side.set_title("From the side: a camera, what it sees, a person of 1.7 m", loc="left")
+    curve.plot(along, values, color=style.BLUE)
+    for name, needed in LEVELS.items():
+        curve.axhline(needed, color=style.GREY, lw=1, ls=":")
+        curve.text(along[-1], needed, name, ha="right", va="bottom", color=style.INK)
+    here = float(resolution(distance, pixels, height, tilt))
+    visible = bool(np.interp(distance, along, seen) > 0.5)
+    if visible:
+        curve.plot(distance, here, "o", color=style.RED, ms=9)
+    curve.set(xlabel="distance, m", ylabel="pixels per metre", yscale="log", ylim=(8, 2000))
+    curve.set_xlim(0, along[-1])
+    curve.set_yticks(list(LEVELS.values()), [f"{value:g}" for value in LEVELS.values()])
+    curve.set_yticks([], minor=True)
+    if not visible:
+        return figure, f"At {distance:g} m the ground is outside the picture."
+    tall = float(person_pixels(distance, pixels, height, tilt))
+    return figure, (
+        f"At {distance:g} m: {here:.0f} pixels per metre ({level(here)}), a person is {tall:.0f} "
+        f"pixels tall. Recognise (125) reaches to {reach(125, pixels, height, tilt):.1f} m."
+    )
 
 
 def ground_view(camera: Mapping, reach: float = 40.0, step: int = 40) -> np.ndarray:
@@ -151,6 +239,51 @@ def cameras_from_above(
     ax.margins(0.08)
     ax.set_title(title, loc="left")
     return figure
+
+
+@style.styled
+def tracks(
+    table: pd.DataFrame,
+    crops: Mapping[int, np.ndarray],
+    chosen: Sequence[int],
+    names: Mapping[int, int] | None = None,
+    frame: int | None = None,
+    columns: int = 12,
+) -> style.Figure:
+    """Show crops of the chosen tracks along time, above a bar for the life of every track.
+
+    `table` has columns frame and track, `crops` is a row's index to its image (some rows are
+    enough), `names` is track to pid, `frame` marks a moment.
+    """
+    names, chosen = names or {}, list(dict.fromkeys(chosen))
+    lives = table.groupby("track")["frame"].agg(["min", "max"]).sort_values("min")
+    heights = [1.75] * len(chosen) + [0.5 + 0.2 * len(lives)]
+    figure = style.Figure(figsize=(9.5, sum(heights)))
+    *strips, bars = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for ax, track in zip(strips, chosen):
+        rows = [row for row in table.index[table["track"] == track] if row in crops]
+        rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, columns).round())]
+        blank = np.full((128, 68, 3), 255, np.uint8)
+        for row, place in zip(rows, images := [blank.copy() for _ in range(columns)]):
+            place[:, :64] = transforms.resize(crops[row], (128, 64))
+        style.show(ax, np.concatenate(images, axis=1), f"track {track}, {_named(names, track)}")
+        for i, row in enumerate(rows):
+            ax.text(68 * i + 32, 131, f"{table['frame'][row]}", ha="center", va="top", size=9)
+    for i, (track, life) in enumerate(lives.iterrows()):
+        bars.barh(i, life["max"] - life["min"] + 1, left=life["min"], height=0.75,
+                  color=style.colour(names.get(track, -1)),
+                  edgecolor=style.INK if track in chosen else "none", lw=2)  # fmt: skip
+        bars.text(life["max"] + 3, i, f"{track}: {_named(names, track)}", va="center", size=9)
+    if frame is not None:
+        bars.axvline(frame, color=style.RED, ls="--")
+    bars.set(yticks=[], xlabel="frame", ylabel="tracks")
+    bars.invert_yaxis()
+    bars.set_xlim(table["frame"].min(), 1.12 * table["frame"].max() + 4)
+    return figure
+
+
+def _named(names: Mapping[int, int], track: int) -> str:
+    return f"pid {names[track]}" if names.get(track, -1) >= 0 else "no name"
 
 
 @style.styled

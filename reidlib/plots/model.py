@@ -221,11 +221,17 @@ def matrix(
     return figure
 
 
-def confusion(counts: np.ndarray, people: Sequence, title: str = "") -> style.Figure:
-    """Draw the confusion matrix of known people, counts (true person, person answered)."""
+def confusion(
+    counts: np.ndarray, people: Sequence, answers: Sequence | None = None, title: str = ""
+) -> style.Figure:
+    """Draw the confusion matrix of known people, counts (true person, person answered).
+
+    `answers` names the columns, for example to have one more called "other"; default `people`.
+    """
     hits = np.trace(counts) / max(np.sum(counts), 1)
     title = title or f"Who was taken for whom: {hits:.0%} right"
-    return matrix(counts, people, people, "answered", "true person", title, label="images")
+    names = people if answers is None else answers
+    return matrix(counts, people, names, "answered", "true person", title, label="images")
 
 
 def distance_matrix(

@@ -1,0 +1,288 @@
+"""What the demo found, as figures, as numbers and as a page to read."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import reidlib
+from reidlib import assets, ranking, report
+
+PACKAGES = ("numpy", "opencv-python", "openvino", "torch", "ultralytics", "pandas", "scipy")
+LATE = " late"
+SCORES = ["MOTA", "IDF1", "HOTA", "precision", "recall", "switches", "people", "tracks"]
+
+
+def rankings(rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8) -> list:
+    """Return (query row, gallery rows best first) for the longest tracklets of different people.
+
+    The gallery of a query is every tracklet of the other cameras.
+    """
+    chosen = rows.sort_values("frames", ascending=False).drop_duplicates("identity").index
+    camera, pairs = rows["camera"].to_numpy(), []
+    for query in chosen:
+        others = np.flatnonzero(camera != camera[query])
+        best = np.argsort(-(vectors[others] @ vectors[query]), kind="stable")[:length]
+        if len(others):
+            pairs.append((int(query), others[best].tolist()))
+    return pairs[:queries]
+
+
+def picture(crops: Mapping, row) -> np.ndarray:
+    """Return the crop nearest to the middle of a tracklet; `crops` is camera to track to crops."""
+    kept = crops[row.camera.removesuffix(LATE)].get(row.track, [])
+    middle = (row.first + row.last) / 2
+    blank = (0, np.full((128, 64, 3), 128, np.uint8))
+    return min(kept, key=lambda item: abs(item[0] - middle), default=blank)[1]
+
+
+def figures(
+    clips: Sequence,
+    rows: pd.DataFrame,
+    ranked: tuple[pd.DataFrame, np.ndarray],
+    table: pd.DataFrame,
+    vectors: np.ndarray,
+    folder: Path,
+) -> dict[str, Path]:
+    """Write the demo's figures to `folder` and return their paths by name.
+
+    `clips` are the cameras with their sampled crops, `rows` the identified tracklets, `ranked` the
+    tracklets to compare in the rank grid and their vectors, `table` and `vectors` every box with
+    its vector.
+    """
+    from reidlib.plots import demonstration, features, model, style
+
+    crops = {clip.camera: clip.crops for clip in clips}
+    drawn = {"timeline": demonstration.who_was_where(rows)}
+    few = rows.groupby("identity").head(6).groupby("identity")
+    drawn["people"] = demonstration.people(
+        {
+            person: [(f"{row.camera}, {row.start:.0f} s", picture(crops, row)) for row in stays]
+            for person, stays in ((p, list(mine.itertuples())) for p, mine in few)
+            if person <= 12
+        }
+    )
+    compared, means = ranked
+    pairs = rankings(compared, means)
+    if pairs:
+        images = [picture(crops, row) for row in compared.itertuples()]
+        pids, cameras = compared["pid"].tolist(), compared["camera"].tolist()
+        drawn["rank_grid"] = model.rank_grid(
+            [images[query] for query, _ in pairs],
+            [[images[i] for i in best] for _, best in pairs],
+            [[pids[i] == pids[q] if pids[q] > 0 else None for i in best] for q, best in pairs],
+            [[f"{cameras[i]}  {means[i] @ means[q]:.2f}" for i in best] for q, best in pairs],
+            [cameras[query] for query, _ in pairs],
+            "The most similar tracks, and how similar they are (cosine)",
+        )
+    names = rows.set_index(["camera", "track"])["identity"]
+    people = names.reindex(pd.MultiIndex.from_frame(table[["camera", "track"]])).to_numpy()
+    seen = np.flatnonzero(np.isfinite(vectors).all(axis=1) & np.isfinite(people))
+    seen = seen[:: max(1, len(seen) // 400)]
+    if len(seen) > 3:
+        drawn["embedding_map"] = features.embedding_map(
+            vectors[seen], people[seen].astype(int), table["camera"].iloc[seen].tolist(), "tsne"
+        )
+    return {name: style.save(figure, folder / f"{name}.png") for name, figure in drawn.items()}
+
+
+def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]:
+    """Return rank-1, mAP and mINP of finding a true person's tracklet in the other cameras.
+
+    Empty where the truth is unknown or nobody was seen by two cameras.
+    """
+    seen = rows[rows["pid"] > 0].groupby("pid")["camera"].nunique()
+    if not (seen > 1).any():
+        return {}
+    pids, cameras = rows["pid"].to_numpy(), pd.factorize(rows["camera"])[0] + 1
+    query = np.flatnonzero(pids > 0)
+    result = ranking.evaluate(vectors[query], pids[query], cameras[query], vectors, pids, cameras)
+    return {"rank-1": result.cmc[0], "mAP": result.mAP, "mINP": result.mINP}
+
+
+def metrics(
+    clips: Sequence,
+    rows: pd.DataFrame,
+    means: np.ndarray,
+    quality: pd.DataFrame,
+    seconds: Mapping[str, float],
+    settings: Mapping[str, object],
+) -> dict:
+    """Return everything worth keeping as one nested dictionary of plain values."""
+    frames = sum(clip.about.frames for clip in clips)
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "settings": settings,
+        "people": int(rows["identity"].nunique()),
+        "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
+        "frames a second": frames / max(sum(clip.seconds for clip in clips), 1e-9),
+        "seconds": dict(seconds),
+        "cameras": {
+            clip.camera: {
+                "file": clip.path.name,
+                "width": clip.about.width,
+                "height": clip.about.height,
+                "frames": clip.about.frames,
+                "duration, s": clip.about.duration,
+                "tracks": int(clip.table["track"].nunique()),
+                "people": int(rows.loc[rows["camera"] == clip.camera, "identity"].nunique()),
+                "frames a second": clip.about.frames / max(clip.seconds, 1e-9),
+            }
+            for clip in clips
+        },
+        "scores": quality.to_dict("index"),
+        "between cameras": between_cameras(rows, means),
+    }
+
+
+def write_report(
+    path: Path,
+    clips: Sequence,
+    rows: pd.DataFrame,
+    found: Mapping,
+    films: Sequence[Path],
+    pictures: Mapping[str, Path],
+) -> Path:
+    """Write the page that shows films, people, figures and, where the truth is known, scores.
+
+    `found` is the result of `metrics`, `films` and `pictures` the files to show.
+    """
+    several, shared = len(clips) > 1, found["people in several cameras"]
+    film_time = sum(clip.about.duration for clip in clips)
+    where = f"{len(clips)} cameras" if several else "one camera"
+    lead = (
+        f"{found['people']} people in {where}, found without anybody naming them: "
+        "a detector drew the boxes, a tracker joined them, and a network decided who is who."
+    )
+    facts = {"people": found["people"], "cameras": len(clips), "of footage": f"{film_time:.0f} s"}
+    if several:
+        facts["people seen by several cameras"] = shared
+    facts["frames a second"] = f"{found['frames a second']:.0f}"
+    if found["between cameras"]:
+        facts["rank-1 between cameras"] = f"{found['between cameras']['rank-1']:.0%}"
+    parts = [report.facts(facts)]
+    parts.append(
+        report.section(
+            "See for yourself",
+            "One number and one colour is one person"
+            + (", in every camera. " if several else ". ")
+            + "Grey boxes are people seen too briefly to tell.",
+            *(report.film(film, film.stem.replace("_", " ")) for film in films[:1]),
+            "<p>"
+            + " · ".join(f'<a href="{film.name}">{film.stem}</a>' for film in films[1:])
+            + "</p>",
+        )
+    )
+    crops = {clip.camera: clip.crops for clip in clips}
+    cards = {}
+    for person, stays in rows.groupby("identity"):
+        seen = [f"{row.camera} {row.start:.0f}–{row.end:.0f} s" for row in stays.itertuples()]
+        images = [picture(crops, row) for row in stays.itertuples()]
+        cards[person] = ", ".join(seen), images[:4]
+    parts.append(
+        report.section("Who is who", "Everybody, in order of appearance.", report.people(cards))
+    )
+    parts.append(
+        report.section(
+            "Who was where, and when",
+            "A row a person, a bar a stay, its pattern the camera.",
+            report.picture(pictures["timeline"], "Time line of all cameras"),
+        )
+    )
+    if "rank_grid" in pictures:
+        text = (
+            "On the left a person as one camera saw them; then the most similar tracks of the "
+            "other cameras."
+            if several
+            else "With one camera, the early half of each track is looked for among the late "
+            "halves of all: a first test of whether the vectors tell these people apart."
+        )
+        marks = " Blue with ✓ is the same person, dashed orange with ✗ is not; grey: unknown."
+        grid = report.picture(pictures["rank_grid"], "Ranked matches with their similarity")
+        parts.append(report.section("The ranking", text + marks, grid))
+    if "embedding_map" in pictures:
+        text = (
+            "Each point is one picture of a person, placed so that similar vectors are neighbours. "
+            "Good vectors make one island a person, whatever the camera."
+        )
+        image = report.picture(pictures["embedding_map"], "Map of the embeddings (t-SNE)")
+        parts.append(report.section("How the network sees them", text, image))
+    parts.append(_quality_section(found))
+    parts.append(_making_section(found))
+    footer = f"Made by reidlib {reidlib.__version__} on {found['made'][:10]}."
+    return report.write(path, report.page("Who was where", lead, parts, footer))
+
+
+def _quality_section(found: Mapping) -> str:
+    if not found["scores"]:
+        text = (
+            "For this footage nobody wrote down who is who, so there is nothing to score against. "
+            "Give MOT ground truth with --truth to have MOTA, IDF1 and HOTA here."
+        )
+        return report.section("How good is it?", text)
+    text = (
+        "Compared with the truth. MOTA counts missed and false boxes, IDF1 how long each person "
+        "keeps one identity, HOTA balances both; 1 is perfect. The linked rows use the identities "
+        "shown here; all cameras asks for one identity everywhere."
+    )
+    table = pd.DataFrame.from_dict(found["scores"], orient="index")[SCORES]
+    counts = {name: "{:.0f}".format for name in ("switches", "people", "tracks")}
+    parts = [report.table(table, counts)]
+    if found["between cameras"]:
+        values = ", ".join(
+            f"{name} {value:.2f}" for name, value in found["between cameras"].items()
+        )
+        parts.append(f"<p>Looking for each track in the other cameras: {values}.</p>")
+    return report.section("How good is it?", text, *parts)
+
+
+def _making_section(found: Mapping) -> str:
+    text = (
+        "An identity here is the network's best guess, not evidence. It fails after a change of "
+        "clothes, in other light, when somebody is hidden, and for people unlike those it learnt "
+        "from; look at the films before you believe a number."
+    )
+    cameras = pd.DataFrame.from_dict(found["cameras"], orient="index")
+    whole = {name: "{:.0f}".format for name in ("width", "height", "frames", "tracks", "people")}
+    seconds = pd.DataFrame({"seconds": found["seconds"]})
+    setup = pd.DataFrame({"value": {**found["settings"], **found["versions"]}})
+    tables = (report.table(cameras, whole, 1), report.table(seconds, {}, 1), report.table(setup))
+    return report.section("How it was made, and what to make of it", text, *tables)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computed the result; nothing is imported for it."""
+    found = {"reidlib": reidlib.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found | {"machine": f"{platform.system()} {platform.machine()}"}
+
+
+def write_json(path: str | Path, values: Mapping) -> None:
+    """Write numbers as JSON, NumPy's as Python's and NaN as null."""
+
+    def plain(value):
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float):
+            return round(value, 4) if math.isfinite(value) else None
+        return value if isinstance(value, int | bool | type(None)) else str(value)
+
+    with assets.atomic(path) as temporary:
+        temporary.write_text(json.dumps(plain(values), indent=1), encoding="utf-8")
