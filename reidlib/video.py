@@ -54,7 +54,8 @@ def probe(source: Source) -> Probe:
         height, width = read_image(_folder(Path(source)).path.iloc[0]).shape[:2]
     else:
         capture = _open(source, kind)
-        width, height = (int(capture.get(p)) for p in (3, 4))
+        width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         rate = capture.get(cv2.CAP_PROP_FPS)
         capture.release()
         if kind != "file":
@@ -222,8 +223,7 @@ def _open(source: Source, kind: str) -> cv2.VideoCapture:
     if kind == "camera":
         raise OSError(f"webcam {source} does not open; check that it is plugged in and not in use")
     if kind == "stream":
-        where = display_name(source)
-        raise ConnectionError(f"{where} gave no video; check the address, password and network")
+        raise ConnectionError(f"{display_name(source)} gave no video; check address and network")
     raise ValueError(
         f"{source} does not open as a video; it is none, or was cut off: copy or record it again"
     )
@@ -258,8 +258,7 @@ def _capture_frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Fra
     short = index < promised - max(2, 0.02 * promised)
     if live or short:
         promise = f" of the {promised:.0f} in its header; it is cut short or damaged"
-        message = f"{where} stopped after {index} frames" + promise * short
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(f"{where} stopped after {index} frames" + promise * short, stacklevel=3)
 
 
 def _folder(folder: Path) -> pd.DataFrame:
@@ -272,8 +271,8 @@ def _folder(folder: Path) -> pd.DataFrame:
         paths = [p for p in folder.iterdir() if p.suffix.lower() in endings and p.name[0] != "."]
         # Natural order: the numbers in a name count as numbers.
         paths.sort(key=lambda p: re.sub(r"\d+", lambda m: m[0].zfill(18), p.name))
-        index = np.arange(len(paths))
-        table = pd.DataFrame({"frame": index, "time": index / DEFAULT_FPS, "path": map(str, paths)})
+        table = pd.DataFrame({"frame": np.arange(len(paths)), "path": [str(p) for p in paths]})
+        table["time"] = table.frame / DEFAULT_FPS
     if table.empty:
         raise ValueError(f"{folder} holds no frames; expected .jpg or .png files")
     return table
@@ -282,7 +281,7 @@ def _folder(folder: Path) -> pd.DataFrame:
 def _sample(
     frames: Frames, step: int | float, start: int, stop: int | None
 ) -> Iterator[tuple[int, float, np.ndarray]]:
-    position, due = 0, None
+    position, due = 0, 0.0
     with contextlib.closing(frames):
         for index, seconds, decode in frames:
             if stop is not None and index >= stop:
@@ -292,7 +291,6 @@ def _sample(
             if isinstance(step, int):
                 wanted = position % step == 0
             else:
-                due = seconds if due is None else due
                 wanted = seconds > due - 1e-6
                 while due < seconds + 1e-6:  # a fixed grid, so that it never drifts
                     due += step
