@@ -92,7 +92,7 @@ class Writer:
         suffix = self.path.suffix.lower()
         options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
         self._container = av.open(str(self._temporary), "w", options=options)
-        rate = Fraction(self.fps).limit_denominator(1001)  # 29.97 is 30000/1001
+        rate = Fraction(self.fps).limit_denominator(1001)  # NTSC is 30000/1001
         codec = "mpeg4" if suffix == ".avi" else "libx264"
         self._stream = stream = self._container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

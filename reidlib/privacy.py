@@ -46,7 +46,8 @@ def blur_heads(image: np.ndarray, people, share: float = 0.2, pixelate: bool = F
 def _average(part: np.ndarray, tile: float, pixelate: bool) -> np.ndarray:
     """Reduce an image to one colour a tile and bring it back to its size."""
     height, width = part.shape[:2]
-    size = max(1, round(width / max(tile, 1))), max(1, round(height / max(tile, 1)))
+    tile = max(tile, 2.0)  # far people too
+    size = max(1, round(width / tile)), max(1, round(height / tile))
     tiles = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     # Interpolating between the tiles' colours says no more than the colours themselves, while a
     # Gaussian blur can be undone in part.

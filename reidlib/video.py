@@ -242,7 +242,7 @@ def _capture_frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Fra
     try:
         while capture.grab():
             if live:
-                began = time.monotonic() if began is None else began
+                began = began or time.monotonic()
                 seconds = time.monotonic() - began
             else:
                 stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
@@ -252,13 +252,14 @@ def _capture_frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Fra
             index += 1
     finally:
         capture.release()
-    where, fault = display_name(source), ConnectionError if live else ValueError
+    where = display_name(source)
     if not index:
-        raise fault(f"{where} holds no frame that decodes; record or connect it again")
+        fault = ConnectionError if live else ValueError
+        raise fault(f"{where} gave no frame that decodes; record or connect it again")
     short = index < promised - max(2, 0.02 * promised)
     if live or short:
-        promise = f" of the {promised:.0f} in its header; it is cut short or damaged"
-        warnings.warn(f"{where} stopped after {index} frames" + promise * short, stacklevel=3)
+        hint = f" of the {promised:.0f} in its header; it is cut short or damaged" if short else ""
+        warnings.warn(f"{where} stopped after {index} frames{hint}", stacklevel=3)
 
 
 def _folder(folder: Path) -> pd.DataFrame:
@@ -267,8 +268,7 @@ def _folder(folder: Path) -> pd.DataFrame:
         table = pd.read_csv(folder / INDEX)
         table["path"] = [str(folder / name) for name in table.path]
     else:
-        endings = (".jpg", ".jpeg", ".png")
-        paths = [p for p in folder.iterdir() if p.suffix.lower() in endings and p.name[0] != "."]
+        paths = [p for p in folder.glob("[!.]*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
         # Natural order: the numbers in a name count as numbers.
         paths.sort(key=lambda p: re.sub(r"\d+", lambda m: m[0].zfill(18), p.name))
         table = pd.DataFrame({"frame": np.arange(len(paths)), "path": [str(p) for p in paths]})

@@ -1,0 +1,261 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import annotation, video
+
+BOX = ["x1", "y1", "x2", "y2"]
+
+
+@pytest.fixture
+def table():
+    """Tracks 1 (frames 0-4 and 7) and 2 (3-5) of two people, and 3 (8-9) of the first again."""
+    frames = {1: [0, 1, 2, 3, 4, 7], 2: [3, 4, 5], 3: [8, 9]}
+    rows = [
+        (frame, track, 10.0 * track, 5.25, 10.0 * track + 8, 25.75, 0.9, 1.0)
+        for track, some in frames.items()
+        for frame in some
+    ]
+    columns = ["frame", "track", *BOX, "confidence", "visibility"]
+    return pd.DataFrame(rows, columns=columns).sort_values("frame", kind="stable")
+
+
+def mot(tmp_path, text):
+    (tmp_path / "tracks.txt").write_text(text)
+    return annotation.read_mot(tmp_path / "tracks.txt")
+
+
+def test_mot_ground_truth(tmp_path):
+    read = mot(tmp_path, "2,7,10,20,30,40.5,1,1,0.25\n1,7,9,20,30,40,0,1,1\n")
+    assert read.to_dict("list") == {
+        "frame": [0, 1],  # from 0 here, from 1 on disk; sorted
+        "track": [7, 7],
+        "x1": [9, 10],
+        "y1": [20, 20],
+        "x2": [39, 40],
+        "y2": [60, 60.5],
+        "confidence": [0, 1],
+        "visibility": [1, 0.25],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,7,10,20,30,40\n",
+        "\n1,7,10,20,30,40,1\n\n\n",
+        "1,7,10,20,30,40,1,-1,-1,-1\r\n",
+        "1 7 10 20 30 40 1",
+        "1, 7, 10, 20, 30, 40, 1,\n",
+        "\ufeff1,7,10,20,30,40,1,5.5,-3.25,0",  # world coordinates are no visibility
+        "1.0,7.0,1e1,20,30,40,1,nan,nan,nan",
+    ],
+)
+def test_mot_flavours(tmp_path, text):
+    (tmp_path / "tracks.txt").write_text(text, "utf-8")
+    read = annotation.read_mot(tmp_path / "tracks.txt")
+    assert read.iloc[0].tolist() == [0, 7, 10, 20, 40, 60, 1, 1]
+    assert read.frame.dtype == read.track.dtype == int
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1,7,10,20,30", "expected 6 to 10 numbers"),
+        ("1,7,10,20,30,40,1,1,1,1,1", "expected 6 to 10 numbers"),
+        ("1,7,10,20,wide,40,1", "expected 6 to 10 numbers"),
+        ("1,7,nan,20,30,40,1", "expected 6 to 10 numbers"),
+        ("1,7,10,20,inf,40,1", "expected 6 to 10 numbers"),
+        ("1,,10,20,30,40,1", "expected 6 to 10 numbers"),
+        ("0,7,10,20,30,40,1", "frames count from 1"),
+        ("1,7,10,20,-30,40,1", "size -30x40"),
+    ],
+)
+def test_mot_names_the_bad_line(tmp_path, line, message):
+    with pytest.raises(ValueError, match=rf"tracks\.txt, line 3: .*{message}"):
+        mot(tmp_path, f"1,7,10,20,30,40,1\n\n{line}\n1,8,10,20,30,40,1\n")
+
+
+def test_mot_of_nothing(tmp_path):
+    read = mot(tmp_path, "\n")
+    assert read.empty and list(read) == ["frame", "track", *BOX, "confidence", "visibility"]
+    annotation.write_mot(read, tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_text() == ""
+
+
+def test_mot_there_and_back(tmp_path, table):
+    path = tmp_path / "tracks.txt"
+    annotation.write_mot(table, path)
+    assert path.read_text().splitlines()[0] == "1,1,10.0,5.25,8.0,20.5,0.9,1,1.0"
+    pd.testing.assert_frame_equal(
+        annotation.read_mot(path), table.reset_index(drop=True), check_dtype=False
+    )
+    results = table.drop(columns=["visibility", "confidence"])
+    annotation.write_mot(results, path)
+    assert path.read_text().splitlines()[0] == "1,1,10.0,5.25,8.0,20.5,1,-1,-1,-1"
+    annotation.write_mot(results.drop(columns="track"), path)  # detections have no identity
+    assert set(annotation.read_mot(path).track) == {-1}
+    annotation.write_mot(table.assign(pid=42), path, identity="pid")
+    assert set(annotation.read_mot(path).track) == {42}
+    with pytest.raises(ValueError, match="the table lacks x2; it has frame track"):
+        annotation.write_mot(table.drop(columns="x2"), path)
+
+
+def test_market_names():
+    parse = annotation.parse_market_name
+    assert parse("0002_c3s2_000451_03.jpg") == (2, 3, 2, 451, 3)
+    assert parse("a/b/-1_c6s1_012345_00.jpg.jpg") == (-1, 6, 1, 12345, 0)
+    assert parse("0005_c2_f0046985.jpg") == (5, 2, 1, 46985, 0)  # DukeMTMC-reID
+    for pid, camid, frame, sequence in [(1, 1, 0, 1), (-1, 12, 99, 3), (12345, 6, 1234567, 2)]:
+        name = annotation.market_name(pid, camid, frame, sequence)
+        assert parse(name) == (pid, camid, sequence, frame, 0)
+
+
+@pytest.mark.parametrize("name", ["person.jpg", "0001_000123.jpg", "x0001_c1s1_000123_00.jpg", ""])
+def test_names_that_are_not_market(name):
+    with pytest.raises(ValueError, match="expected a name such as 0001_c1s1_000123_00.jpg"):
+        annotation.parse_market_name(name)
+
+
+def test_naming_tracks(table):
+    named = annotation.name_tracks(table, {1: 11, 3: 11})
+    assert dict(zip(named.track, named.pid)) == {1: 11, 2: -1, 3: 11}
+    assert "pid" not in table
+    with pytest.raises(ValueError, match="pid 11 would be in two places at once in frame 3, 4;"):
+        annotation.name_tracks(table, {1: 11, 2: 11})
+    with pytest.raises(ValueError, match=r"no such track: \[9\]; the table has \[1, 2, 3\]"):
+        annotation.name_tracks(table, {9: 1})
+
+
+def test_naming_tracks_of_several_cameras(table):
+    both = pd.concat([table.assign(camera="c1"), table.assign(camera="c2")])
+    named = annotation.name_tracks(both, {("c1", 1): 5, ("c2", 2): 5})  # may be seen by two
+    assert set(zip(named.camera[named.pid == 5], named.track[named.pid == 5])) == {
+        ("c1", 1),
+        ("c2", 2),
+    }
+    with pytest.raises(ValueError, match="two places at once"):
+        annotation.name_tracks(both, {("c1", 1): 5, ("c1", 2): 5})
+
+
+def test_merging_tracks(table):
+    merged = annotation.merge_tracks(table, [3, 1])
+    assert merged.track.value_counts().to_dict() == {1: 8, 2: 3}
+    with pytest.raises(ValueError, match="track 1 would be in two places at once in frame 3, 4;"):
+        annotation.merge_tracks(table, [1, 2])
+    with pytest.raises(ValueError, match=r"no such track: \[8\]"):
+        annotation.merge_tracks(table, [1, 8])
+
+
+def test_splitting_tracks(table):
+    split = annotation.split_track(table, 1, 3)
+    assert split.frame[split.track == 1].tolist() == [0, 1, 2]
+    assert split.frame[split.track == 4].tolist() == [3, 4, 7]
+    pd.testing.assert_frame_equal(
+        annotation.merge_tracks(split, [1, 4]), table
+    )  # merging undoes it
+    for frame in (0, 8):
+        with pytest.raises(ValueError, match=f"at frame {frame}: it spans frames 0 to 7"):
+            annotation.split_track(table, 1, frame)
+    with pytest.raises(ValueError, match="no such track"):
+        annotation.split_track(table, 77, 3)
+
+
+def test_many_conflicts_are_cut_short():
+    twice = pd.DataFrame({"frame": [*range(30)] * 2, "track": [1] * 30 + [2] * 30})
+    with pytest.raises(ValueError, match=r"frame 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \.\.\.;"):
+        annotation.merge_tracks(twice, [1, 2])
+
+
+def test_market_crops_of_a_video(tmp_path, table):
+    frames = np.zeros((10, 64, 96, 3), np.uint8)
+    for row in table.itertuples():
+        frames[row.frame, 5:26, int(row.x1) : int(row.x2)] = 80 * row.track
+    video.write(tmp_path / "clip.mp4", frames, fps=10, crf=10)
+    named = annotation.name_tracks(table, {1: 11, 2: 12})  # track 3 stays unnamed
+    outside = named.iloc[:1].assign(x1=200.0, x2=220.0, pid=13)
+    named = pd.concat([named, outside])
+    crops = annotation.export_market(tmp_path / "clip.mp4", named, tmp_path / "crops", camid=2)
+    assert list(crops) == ["path", "pid", "camid", "frame"] and len(crops) == 9
+    assert sorted(p.name for p in (tmp_path / "crops").iterdir())[::8] == [
+        "0011_c2s1_000000_00.jpg",
+        "0012_c2s1_000005_00.jpg",
+    ]
+    for row in crops.itertuples():
+        parsed = annotation.parse_market_name(row.path)
+        assert (parsed.pid, parsed.camid, parsed.frame) == (row.pid, row.camid, row.frame)
+        image = video.read_image(row.path)
+        assert image.shape == (21, 8, 3)
+        assert abs(image[5:-5, 2:-2].mean() - 80 * (row.pid - 10)) < 20
+    every = annotation.export_market(tmp_path / "clip.mp4", named, tmp_path / "few", 2, every=3)
+    assert sorted(set(every.frame)) == [0, 3]
+    with pytest.raises(ValueError, match=r"has frame 10, but .*clip\.mp4 has 10 frames"):
+        late = named.assign(frame=named.frame + 3)
+        annotation.export_market(tmp_path / "clip.mp4", late, tmp_path / "crops", camid=2)
+    with pytest.raises(ValueError, match="the table lacks pid"):
+        annotation.export_market(tmp_path / "clip.mp4", table, tmp_path / "crops", camid=2)
+
+
+def test_cvat_there_and_back(tmp_path, table):
+    path = tmp_path / "annotations.xml"
+    table = table.drop(columns="confidence").assign(visibility=1.0)
+    table.loc[table.frame == 4, "visibility"] = 0.3
+    named = annotation.name_tracks(table, {1: 11})
+    annotation.write_cvat(named, path)
+    read = annotation.read_cvat(path)
+    expected = named.sort_values(["frame", "track"], ignore_index=True)
+    expected.loc[expected.frame == 4, "visibility"] = 0.5  # all that CVAT keeps: occluded or not
+    pd.testing.assert_frame_equal(read[list(expected)], expected, check_dtype=False)
+    text = path.read_text("utf-8")
+    assert text.count('outside="1"') == 4  # where the tracks end, and the gap in the first
+    annotation.write_cvat(table, path)
+    assert "pid" not in annotation.read_cvat(path)
+
+
+def test_cvat_as_the_tool_writes_it(tmp_path):
+    path = tmp_path / "annotations.xml"
+    path.write_text(
+        """<?xml version="1.0" encoding="utf-8"?>
+        <annotations><version>1.1</version><meta><task><name>plaza</name></task></meta>
+          <track id="0" label="car"><box frame="1" outside="0" occluded="0" keyframe="1"
+            xtl="1" ytl="2" xbr="3" ybr="4" z_order="0"/></track>
+          <track id="4" label="person" source="manual">
+            <box frame="0" outside="0" occluded="1" keyframe="1"
+              xtl="10.50" ytl="20.00" xbr="30.00" ybr="60.00" z_order="0">
+              <attribute name="hat">yes</attribute><attribute name="pid">7</attribute></box>
+            <box frame="1" outside="1" occluded="0" keyframe="1"
+              xtl="10.50" ytl="20.00" xbr="30.00" ybr="60.00" z_order="0"></box>
+          </track></annotations>"""
+    )
+    read = annotation.read_cvat(path)
+    assert read.to_dict("records") == [
+        dict(frame=0, track=4, x1=10.5, y1=20, x2=30, y2=60, visibility=0.5, pid=7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no xml", "syntax error"),
+        ("<html></html>", "its root is <html>"),
+        ("<annotations><track label='person'><box/></track></annotations>", "int"),
+        (
+            "<annotations><track id='1' label='person'><box frame='0'/></track></annotations>",
+            "float",
+        ),
+        (
+            '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><annotations>&c;</annotations>',
+            "document type",
+        ),
+    ],
+)
+def test_what_is_not_cvat(tmp_path, text, message):
+    (tmp_path / "bad.xml").write_text(text)
+    with pytest.raises(ValueError, match=rf"bad\.xml is not CVAT for video 1\.1: .*{message}"):
+        annotation.read_cvat(tmp_path / "bad.xml")
+
+
+def test_cvat_tracks_without_boxes(tmp_path):
+    path = tmp_path / "empty.xml"
+    path.write_text("<annotations><track id='1' label='person'/></annotations>")
+    assert annotation.read_cvat(path).empty
