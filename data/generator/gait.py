@@ -13,16 +13,18 @@ from functools import partial
 
 import numpy as np
 from luggage import TROLLEY
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.spatial.transform import Rotation
 
 ACTIONS = ("walk", "walk_phone", "walk_carry", "stand", "phone", "carry", "crouch", "arms_up",
            "bend")
 # Flexion in degrees over a cycle from heel strike, in tenths; shapes after Winter (1991).
 _TENTHS = np.linspace(0, 1, 11)
-_HIP = CubicSpline(_TENTHS, (28, 26, 18, 9, 0, -8, -12, 0, 18, 28, 28), bc_type="periodic")
-_KNEE = CubicSpline(_TENTHS, (4, 16, 14, 8, 5, 10, 34, 60, 55, 22, 4), bc_type="periodic")
-_ANKLE = CubicSpline(_TENTHS, (0, -6, 3, 7, 10, 8, -12, -12, 0, 2, 0), bc_type="periodic")
+_HIP = CubicSpline(_TENTHS, (22, 20, 12, 3, -6, -14, -11, 4, 16, 23, 22), bc_type="periodic")
+_KNEE = CubicSpline(_TENTHS, (4, 15, 14, 8, 5, 11, 36, 58, 52, 22, 4), bc_type="periodic")
+# Pitch of the foot in the world, toe down positive: flat on the ground from .1 to .35 of the cycle.
+_PITCH = PchipInterpolator((0, .08, .2, .35, .45, .52, .62, .72, .8, .88, .94, 1),
+                           (-17, 0, 0, 0, 8, 22, 56, 42, 8, -9, -16, -17))
 _SIDES = (("L", 1., 0.), ("R", -1., .5))
 _DEG = np.pi / 180
 
@@ -103,7 +105,8 @@ def _steps(dressed, gait: Gait, action: str):
     at = matrices[:, rig.contact_bones]
     soles = np.einsum("ncij,cj->nci", at[..., :3], rig.contacts) + at[..., 3]
     height = soles[..., 2] - soles[..., 2].min(1, keepdims=True)
-    load = np.exp(-height / .006)
+    side = (np.where(np.arange(6) < 3, 0, .5) + grid[:, None]) % 1
+    load = np.exp(-height / .006) * np.where(side < .62, 1., 1e-6)  # a foot in swing bears nothing
     load = (load[1:] + load[:-1]) / 2
     backward = (np.diff(soles[..., 1], axis=0) * load).sum(1) / load.sum(1)
     travelled = np.r_[0., np.cumsum(backward)]
@@ -224,20 +227,21 @@ def _walk(gait: Gait, phases, dressed, arms: str | None = None):
     count = len(phases)
     cycle = 2 * np.pi * phases
     twist = gait.twist * gait.stride * np.cos(cycle)
-    turns = {"root": _z(twist) @ _y(2.2 * np.sin(cycle))}
+    turns = {"root": _z(twist) @ _y(-2.2 * np.sin(cycle))}
     for side, sign, offset in _SIDES:
         p = (phases + offset) % 1
-        hip, knee = _HIP(p) * gait.stride, _KNEE(p) * gait.stride * gait.knee
+        hip = _HIP(p) * gait.stride
+        knee = _KNEE(p) * (.4 + .6 * gait.stride) * gait.knee  # short steps clear the ground too
         turns[f"upperleg01.{side}"] = _x(-hip) @ _y(np.full(count, sign * 5.5)) \
             @ _z(np.full(count, sign * gait.toe_out))
         turns[f"lowerleg01.{side}"] = _x(np.maximum(knee, 1.))
-        turns[f"foot.{side}"] = _x(-_ANKLE(p) * gait.stride)
-        # Toes stay flat while the heel rises before push-off.
-        bend = 26 * np.exp(-((p - .58) / .07) ** 2) * gait.stride
+        pitch = _PITCH(p) * gait.stride
+        turns[f"foot.{side}"] = _x(pitch + hip - np.maximum(knee, 1.))
+        bend = np.where(p < .7, np.clip(pitch, 0, 34), 0) * np.clip((.70 - p) / .1, 0, 1)
         for toe in "12345":
             turns[f"toe{toe}-1.{side}"] = _x(-bend)
     _posture(gait, turns, count, twist)
-    root = np.stack([-gait.sway * np.sin(cycle), 0 * cycle, 0 * cycle], -1)
+    root = np.stack([gait.sway * np.sin(cycle), 0 * cycle, 0 * cycle], -1)
     if arms:
         aims = _arms(gait, count, arms)
         if arms in ("ear", "text"):
@@ -325,10 +329,10 @@ def _with_props(dressed, matrices: np.ndarray, action: str) -> np.ndarray:
         matrices[:, index[prop], :, :3] = 0
         matrices[:, index[prop], :, 3] = (matrices[:, pelvis, :, :3] @ rig.heads[pelvis]
                                           + matrices[:, pelvis, :, 3])
-    upright = np.eye(3)
-    if "carry" not in action:
+    upright, free = np.eye(3), action in ("walk", "walk_phone", "stand", "phone")
+    if free:
         _put(matrices, index["held bag"], upright, hand[side])
-    if dressed.identity.bag == "trolley" and "carry" not in action:
+    if free and dressed.identity.bag == "trolley":
         # The rod runs from the hand to wheels on the ground, the case trails behind.
         soles = np.einsum("ncj,cj->nc", matrices[:, rig.contact_bones, 2, :3], rig.contacts)
         ground = (soles + matrices[:, rig.contact_bones, 2, 3]).min(1)

@@ -92,6 +92,9 @@ def _hair(model, body, skull, surface, style, hat, rng) -> list[Piece]:
     azimuth = np.linspace(-np.pi, np.pi, COLUMNS, endpoint=False)
     table = RECEDING if style == "receding" else HAIRLINE
     edge = _edge(azimuth, table)
+    if hat != "none":  # no fringe shows below a brim
+        edge = np.minimum(edge, np.where(np.abs(azimuth) < 70 * DEG, .9, 9.) * _edge(
+            azimuth, HAT_EDGE[hat]))
     side = rng.choice((-1, 1))  # the side of the parting
     phases = rng.uniform(0, 6.3, 4)
 
@@ -115,7 +118,7 @@ def _hair(model, body, skull, surface, style, hat, rng) -> list[Piece]:
         at_side = min(length, .15)
         hanging = side_hair * (at_side + (length - at_side) * np.clip((wide / DEG - 100) / 35, 0, 1))
         if fringe:
-            edge = np.where(wide < 45 * DEG, 80 * DEG, edge)
+            edge = np.where((wide < 45 * DEG) & (hat == "none"), 80 * DEG, edge)
     grid = _cap(skull, azimuth, edge, 14, thickness)
     fall = np.zeros(14)
     if hanging.any():

@@ -92,7 +92,8 @@ void surface(inout Surface s) {
         if (abs(rest.z - eye_centre.z - .006) < .003) c = vec3(.02);
     }
     // The scalp below hair is toned, so that thin places do not shine through.
-    float scalp = smoothstep(.02, .05, rest.y - face) * smoothstep(eye_centre.z - .01, eye_centre.z + .05, rest.z);
+    float scalp = smoothstep(.065, .085, rest.y - face) * smoothstep(eye_centre.z - .01, eye_centre.z + .05, rest.z);
+    scalp = max(scalp, smoothstep(.0, .015, rest.z - eye_centre.z - .080));
     if (hair_kind == 1) scalp = max(scalp, smoothstep(eye_centre.z + .065, eye_centre.z + .075, rest.z));
     if (hair_kind > 0 && at.w < .1) c = mix(c, hair_colour, scalp * (hair_kind == 6 ? .35 : .8));
     if (hair_kind == 0 && at.w < .1) { s.specular = .12; s.roughness = .45; }
@@ -233,7 +234,7 @@ void surface(inout Surface s) {
         float ring = abs(fract(q) - .5) * 2.;
         s.normal = normalize(s.normal + vec3(0, 0, (fract(q) - .5) * .9) * (1. - .5 * ring));
         c *= 1. - .45 * smoothstep(.80, 1., ring);
-        s.specular = .09; s.roughness = .5;
+        s.specular = .035; s.roughness = .6;
         cloth(s, c, 9., .020);
     } else cloth(s, c, outer_kind == 7 ? 24. : 10., .028);
 }
