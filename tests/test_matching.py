@@ -1,0 +1,183 @@
+"""Gallery search, and linking tracklets under the constraints of time and place."""
+
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import assets, matching
+
+
+def people(count, copies, noise, seed=0, dim=32):
+    """Return vectors of `count` people, `copies` of each, and who is who."""
+    rng = np.random.default_rng(seed)
+    who = np.tile(np.arange(count), copies)
+    vectors = rng.normal(size=(count, dim))[who] + noise * rng.normal(size=(len(who), dim))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), who
+
+
+def rows(*cells):
+    return pd.DataFrame(cells, columns=["camera", "track", "start", "end"])
+
+
+def agree(identities, who):
+    """Whether two labellings name the same groups."""
+    pairs = set(zip(identities.tolist(), np.asarray(who).tolist()))
+    return len(pairs) == len(set(identities.tolist())) == len(set(np.asarray(who).tolist()))
+
+
+@pytest.mark.parametrize("index", ["exact", "faiss"])
+def test_gallery_finds_what_was_added_in_parts(index, tmp_path):
+    if index == "faiss" and not importlib.util.find_spec("faiss"):
+        pytest.skip("faiss-cpu is not installed")
+    vectors, who = people(40, 3, 0.3)
+    gallery = matching.Gallery(index)
+    table = pd.DataFrame({"camera": "c1", "track": np.arange(120), "person": who})
+    for start in range(0, 120, 7):
+        gallery.add(vectors[start : start + 7] * 5, table[start : start + 7])
+    assert len(gallery) == 120 and gallery.table.equals(table)
+    hits = gallery.search(vectors[:10], k=3)
+    assert hits.columns.tolist() == ["query", "rank", "score", "camera", "track", "person"]
+    assert hits["track"][::3].tolist() == list(range(10))
+    assert (hits["person"] == hits["query"]).all()
+    cosine = (vectors[:10, None] * vectors[hits["track"].to_numpy().reshape(10, 3)]).sum(axis=2)
+    np.testing.assert_allclose(hits["score"], cosine.ravel(), atol=1e-5)
+    assert (hits.groupby("query")["score"].diff().dropna() <= 0).all()
+    gallery.save(tmp_path / "known.npz")
+    again = matching.Gallery.load(tmp_path / "known.npz", index).search(vectors[:10], k=3)
+    pd.testing.assert_frame_equal(again, hits, rtol=1e-5)
+
+
+def test_gallery_grows_without_copying_everything_each_time():
+    gallery, rooms = matching.Gallery(), set()
+    for i in range(200):
+        gallery.add(np.eye(4)[[i % 4]], [i])
+        rooms.add(gallery.vectors.base.shape[0])
+    assert len(rooms) <= 9
+    assert gallery.search([[1.0, 0, 0, 0]], k=500)["label"].tolist()[:3] == [0, 4, 8]
+
+
+def test_gallery_explains_bad_input(monkeypatch):
+    gallery = matching.Gallery()
+    with pytest.raises(ValueError, match="empty; add vectors"):
+        gallery.search([[1.0, 0]])
+    gallery.add([[1.0, 0]], ["Ann"])
+    with pytest.raises(ValueError, match="2 numbers in a vector"):
+        gallery.add([[1.0, 0, 0]], ["Bo"])
+    with pytest.raises(ValueError, match="as many rows"):
+        gallery.add([[1.0, 0]], ["Bo", "Cy"])
+    with pytest.raises(ValueError, match="NaN"):
+        gallery.add([[np.nan, 0]], ["Bo"])
+    with pytest.raises(ValueError, match="same extractor"):
+        gallery.search([[1.0, 0, 0]])
+    with pytest.raises(ValueError, match="'exact' or 'faiss'"):
+        matching.Gallery("annoy")
+    assert len(gallery) == 1
+    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
+    with pytest.raises(assets.Unavailable, match="pip install faiss-cpu"):
+        matching.Gallery("faiss").add([[1.0, 0]], ["Ann"])
+
+
+def test_links_people_across_cameras_by_appearance():
+    vectors, who = people(12, 3, 0.5)
+    table = rows(*[(f"c{i // 12 + 1}", i, i % 12, i % 12 + 3.5) for i in range(36)])
+    identities = matching.link(table, vectors)  # the threshold comes from people seen together
+    assert agree(identities, who)
+    assert identities.tolist() == (who + 1).tolist()  # numbered by first appearance
+    shuffled = np.random.default_rng(1).permutation(36)
+    again = matching.link(table.iloc[shuffled], vectors[shuffled])
+    assert again.tolist() == identities[shuffled].tolist()
+
+
+def test_nobody_is_twice_in_one_camera_at_once():
+    twins = np.tile([[1.0, 0]], (3, 1))
+    together = rows(("c1", 1, 0, 5), ("c1", 2, 4, 9), ("c2", 1, 20, 30))
+    identities = matching.link(together, twins, threshold=0.5)
+    assert identities[0] != identities[1]
+    apart = rows(("c1", 1, 0, 3), ("c1", 2, 4, 9), ("c2", 1, 20, 30))
+    assert matching.link(apart, twins, threshold=0.5).tolist() == [1, 1, 1]
+
+
+def test_a_constraint_holds_for_whole_groups():
+    # a-b and b-c look alike, but a and c were seen side by side.
+    angle = np.radians([0, 20, 41])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    table = rows(("c1", 1, 0, 9), ("c2", 1, 20, 29), ("c1", 2, 5, 12))
+    assert matching.link(table, vectors, threshold=0.9).tolist() == [1, 1, 2]
+
+
+def test_cameras_that_overlap_may_see_a_person_together():
+    same = np.tile([[1.0, 0]], (2, 1))
+    together = rows(("c1", 1, 0, 5), ("c2", 7, 2, 6))
+    assert matching.link(together, same, threshold=0.1).tolist() == [1, 1]
+    assert matching.link(together, same, threshold=0.1, overlap=[]).tolist() == [1, 2]
+    pairs = [("c2", "c1")]
+    assert matching.link(together, same, threshold=0.1, overlap=pairs).tolist() == [1, 1]
+    later = rows(("c1", 1, 0, 5), ("c2", 7, 8, 12))
+    hurry = {("c1", "c2"): 10}
+    assert matching.link(later, same, threshold=0.1, overlap=[]).tolist() == [1, 1]
+    assert matching.link(later, same, threshold=0.1, travel=hurry).tolist() == [1, 2]
+
+
+def test_places_on_the_ground_separate_twins_and_join_changed_looks():
+    time = np.arange(0, 10, 0.5)
+    walk = np.stack([time, time, 0 * time], axis=1)
+    aside = walk + [0, 0, 5]
+    near = walk[3:] + [0.1, 0.2, -0.1]
+    table = rows(("c1", 1, 0, 9.5), ("c1", 2, 0, 9.5), ("c2", 1, 1.5, 9.5))
+    alike = np.array([[1.0, 0], [1, 0.1], [1, 0.1]])
+    assert matching.link(table, alike, threshold=0.1)[2] == 2
+    found = matching.link(table, alike, threshold=0.1, positions=[walk, aside, near])
+    assert found.tolist() == [1, 2, 1]
+    different = np.array([[1.0, 0], [0, 1], [0.6, 0.8]])  # appearance says 2, place says 1
+    found = matching.link(table, different, threshold=0.2, positions=[walk, aside, near])
+    assert found.tolist() == [1, 2, 1]
+    far = rows(("c1", 1, 0, 9.5), ("c2", 1, 10.5, 12))
+    jump = np.array([[10.5, 60, 0], [12, 61, 0]])
+    step = np.array([[10.5, 11, 1], [12, 12, 1]])
+    same = np.ones((2, 3))
+    assert matching.link(far, same, threshold=0.2, positions=[walk, jump]).tolist() == [1, 2]
+    assert matching.link(far, same, threshold=0.2, positions=[walk, step]).tolist() == [1, 1]
+
+
+def test_link_edge_cases():
+    table = rows(("c1", 1, 0, 5), ("c2", 1, 6, 9), ("c3", 1, 10, 12))
+    vectors = np.array([[1.0, 0], [np.nan, np.nan], [1, 0]])
+    assert matching.link(table, vectors, threshold=0.2).tolist() == [1, 2, 1]
+    assert matching.link(table[:0], vectors[:0]).tolist() == []
+    assert matching.link(table[:1], vectors[:1]).tolist() == [1]
+    assert len(matching.link(table, vectors * np.nan)) == 3
+    with pytest.raises(ValueError, match="expected camera, start, end"):
+        matching.link(table.drop(columns="start"), vectors)
+    with pytest.raises(ValueError, match="3 tracklets.*2 vectors"):
+        matching.link(table, vectors[:2])
+
+
+def boxes(camera, frame, track, x):
+    return {
+        "camera": camera,
+        "frame": frame,
+        "time": frame / 10,
+        "track": track,
+        **{"x1": x, "y1": 0.0, "x2": x + 10.0, "y2": 30.0},
+    }
+
+
+def test_identities_are_scored_over_all_cameras():
+    truth = pd.DataFrame(
+        [boxes(c, f, p, 100.0 * p) for c in "ab" for f in range(20) for p in (1, 2)]
+    )
+    tracks = truth.assign(track=truth["track"] + 10)
+    table = matching.tracklets(tracks)
+    assert table["track"].tolist() == [11, 12, 11, 12] and table["boxes"].tolist() == [20] * 4
+    assert table["end"].tolist() == [1.9] * 4
+    linked = matching.identify(tracks, table, [1, 2, 1, 2])
+    assert linked.index.equals(tracks.index)
+    assert matching.evaluate(truth, linked)["IDF1"] == pytest.approx(1)
+    alone = matching.identify(tracks, table, [1, 2, 3, 4])
+    assert matching.evaluate(truth, alone)["IDF1"] == pytest.approx(0.5)
+    assert matching.evaluate(truth, alone)["MOTA"] < 1
+    missing = matching.identify(tracks, table[:3], [1, 2, 1])
+    assert (missing["identity"] == -1).sum() == 20
+    assert matching.evaluate(truth, missing)["recall"] == pytest.approx(0.75)
