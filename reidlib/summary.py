@@ -44,6 +44,23 @@ def picture(crops: Mapping, row) -> np.ndarray:
     return min(kept, key=lambda item: abs(item[0] - middle), default=blank)[1]
 
 
+def portraits(
+    clips: Sequence, rows: pd.DataFrame, limit: int
+) -> dict[int, list[tuple[str, np.ndarray]]]:
+    """Return up to `limit` crops of each person with camera and time, spread over their stays."""
+    found: dict[int, list[tuple[str, np.ndarray]]] = {}
+    clip_of = {clip.camera: clip for clip in clips}
+    for person, stays in rows.sort_values(["camera", "start"]).groupby("identity"):
+        kept = [
+            (f"{stay.camera[-12:]}, {index / clip_of[stay.camera].about.fps:.0f} s", image)
+            for stay in stays.itertuples()
+            for index, image in clip_of[stay.camera].crops.get(stay.track, [])
+        ]
+        chosen = np.unique(np.linspace(0, len(kept) - 1, min(limit, len(kept))).round().astype(int))
+        found[person] = [kept[i] for i in chosen]
+    return {person: images for person, images in found.items() if images}
+
+
 def figures(
     clips: Sequence,
     rows: pd.DataFrame,
@@ -62,24 +79,19 @@ def figures(
 
     crops = {clip.camera: clip.crops for clip in clips}
     drawn = {"timeline": demonstration.who_was_where(rows)}
-    few = rows.groupby("identity").head(6).groupby("identity")
-    drawn["people"] = demonstration.people(
-        {
-            person: [(f"{row.camera}, {row.start:.0f} s", picture(crops, row)) for row in stays]
-            for person, stays in ((p, list(mine.itertuples())) for p, mine in few)
-            if person <= 12
-        }
-    )
+    drawn["people"] = demonstration.people(dict(list(portraits(clips, rows, 6).items())[:12]))
     compared, means = ranked
     pairs = rankings(compared, means)
     if pairs:
         images = [picture(crops, row) for row in compared.itertuples()]
-        pids, cameras = compared["pid"].tolist(), compared["camera"].tolist()
+        pids, cameras = compared["pid"].tolist(), compared["camera"].str[-12:].tolist()
+        if len(clips) == 1:
+            cameras = ["late" if name.endswith(LATE) else "early" for name in compared["camera"]]
         drawn["rank_grid"] = model.rank_grid(
             [images[query] for query, _ in pairs],
             [[images[i] for i in best] for _, best in pairs],
             [[pids[i] == pids[q] if pids[q] > 0 else None for i in best] for q, best in pairs],
-            [[f"{cameras[i]}  {means[i] @ means[q]:.2f}" for i in best] for q, best in pairs],
+            [[f"{cameras[i]}\n{means[i] @ means[q]:.2f}" for i in best] for q, best in pairs],
             [cameras[query] for query, _ in pairs],
             "The most similar tracks, and how similar they are (cosine)",
         )
@@ -182,12 +194,11 @@ def write_report(
             + "</p>",
         )
     )
-    crops = {clip.camera: clip.crops for clip in clips}
     cards = {}
-    for person, stays in rows.groupby("identity"):
-        seen = [f"{row.camera} {row.start:.0f}–{row.end:.0f} s" for row in stays.itertuples()]
-        images = [picture(crops, row) for row in stays.itertuples()]
-        cards[person] = ", ".join(seen), images[:4]
+    for person, images in portraits(clips, rows, 4).items():
+        stays = rows[rows["identity"] == person].sort_values("start").itertuples()
+        seen = ", ".join(f"{row.camera} {row.start:.0f}–{row.end:.0f} s" for row in stays)
+        cards[person] = seen, [image for _, image in images]
     parts.append(
         report.section("Who is who", "Everybody, in order of appearance.", report.people(cards))
     )

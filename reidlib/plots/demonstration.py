@@ -40,7 +40,8 @@ def who_was_where(
     ax.set(xlabel="time, s", ylabel="person", ylim=(len(rows) - 0.5, -0.5))
     ax.grid(False, axis="y")
     ax.set_title(title or "Who was where, and when", loc="left")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    if len(cameras) > 1:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from threadpoolctl import threadpool_limits
 
 from reidlib.plots import style
 
@@ -73,7 +74,9 @@ def project(vectors: np.ndarray, how: str = "pca", seed: int = 0) -> np.ndarray:
 
         # Perplexity is about the number of neighbours: it has to stay below the number of points.
         perplexity = min(20.0, (len(vectors) - 1) / 3)
-        return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
+        # On so few points threads wait for each other ten times longer than they work.
+        with threadpool_limits(1):
+            return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
     raise ValueError(f"no map called {how!r}; choose 'pca' or 'tsne'")
 
 

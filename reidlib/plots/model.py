@@ -122,7 +122,7 @@ def rank_grid(
             ax.set_title(f"{j + 1} {mark}", fontsize=12, color=edge, weight="bold")
             style.frame(ax, edge, 4, line)
             if captions:
-                ax.set_xlabel(captions[i][j], fontsize=9)
+                ax.set_xlabel(captions[i][j], fontsize=9, labelpad=2)
     if title:
         figure.suptitle(title)
     return figure

@@ -20,7 +20,6 @@ RIGHT, WRONG = BLUE, RED  # never the only cue: marks and line styles say the sa
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, INK)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = "osD^vP*X"
-CROP = (64, 128)  # width and height of a person in a grid, pixels
 
 RC = {
     "font.size": 12,
@@ -41,8 +40,14 @@ RC = {
 class Figure(matplotlib.figure.Figure):
     """A figure outside pyplot: shown once where a notebook cell ends in it, and then forgotten."""
 
-    def _repr_png_(self) -> bytes:
-        return png(self)
+    def _photographic(self) -> bool:
+        return any(image.get_array().dtype == np.uint8 for ax in self.axes for image in ax.images)
+
+    def _repr_png_(self) -> bytes | None:
+        return None if self._photographic() else png(self)
+
+    def _repr_jpeg_(self) -> bytes | None:  # photographs are five times smaller as JPEG
+        return encode(self, "jpeg", 100) if self._photographic() else None
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -62,17 +67,25 @@ def axes(width: float = 7.0, height: float = 4.2, rows: int = 1, columns: int = 
     return figure, figure.subplots(rows, columns, **kwargs)
 
 
-def png(figure: matplotlib.figure.Figure, dpi: int = 100) -> bytes:
-    """Return a figure as the bytes of a PNG file."""
+def encode(figure: matplotlib.figure.Figure, kind: str = "png", dpi: int = 100) -> bytes:
+    """Return a figure as the bytes of a PNG or JPEG file, its empty margins cut off."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.1)
+    figure.savefig(
+        buffer, format=kind, dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.1
+    )
     return buffer.getvalue()
 
 
-def save(figure: matplotlib.figure.Figure, path: str | Path, dpi: int = 120) -> Path:
-    """Write a figure as a PNG file, whole or not at all; returns its path."""
+def png(figure: matplotlib.figure.Figure, dpi: int = 100) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    return encode(figure, "png", dpi)
+
+
+def save(figure: matplotlib.figure.Figure, path: str | Path, dpi: int = 100) -> Path:
+    """Write a figure as a PNG or JPEG file, whole or not at all; returns its path."""
     with assets.atomic(path) as temporary:
-        temporary.write_bytes(png(figure, dpi))
+        kind = "jpeg" if temporary.suffix in (".jpg", ".jpeg") else "png"
+        temporary.write_bytes(encode(figure, kind, dpi))
     return Path(path)
 
 
