@@ -4,12 +4,12 @@ import numpy as np
 
 
 def values_of(control) -> list:
-    """Return values to try: all options of a choice, or five over the range of a slider."""
+    """Return values to try: all options of a choice, or three over the range of a slider."""
     if hasattr(control, "options"):
         return [o[1] if isinstance(o, tuple) else o for o in control.options]
     if hasattr(control, "min") and not isinstance(control.value, tuple):
         kind = type(control.value)
-        return [kind(v) for v in np.linspace(control.min, control.max, 5)]
+        return [kind(v) for v in np.linspace(control.min, control.max, 3)]
     if isinstance(control.value, bool):
         return [True, False]
     return [control.value]
