@@ -120,7 +120,8 @@ class BodyModel:
 
     def influence(self, *prefixes: str) -> np.ndarray:
         """Share (V,) of each vertex that follows the bones whose names start so."""
-        return self._influence[:, [i for n, i in self.bones.items() if n.startswith(prefixes)]].sum(1)
+        chosen = [i for name, i in self.bones.items() if name.startswith(prefixes)]
+        return self._influence[:, chosen].sum(1)
 
     def shape(self, identity) -> Body:
         """Evaluate the blend shapes for a person and measure the result."""
@@ -244,4 +245,5 @@ def _neighbour_mean(faces: np.ndarray, count: int) -> sparse.csr_matrix:
     links = sparse.coo_matrix((np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), (count, count))
     links = (links.tocsr() > 0).astype(float)
     degree = np.asarray(links.sum(1)).ravel()
-    return sparse.diags(1 / np.maximum(degree, 1)) @ links + sparse.diags((degree == 0).astype(float))
+    alone = sparse.diags((degree == 0).astype(float))
+    return sparse.diags(1 / np.maximum(degree, 1)) @ links + alone

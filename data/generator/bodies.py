@@ -113,8 +113,9 @@ def _materials(identity: Identity, body: Body, cuts: garments.Cut) -> dict:
         return options.index(value)
 
     kinds = ("none", "stubble", "moustache", "full")
+    details = identities.SKIRT_DETAILS if cuts.skirt_hem else identities.TROUSER_DETAILS
     strap = {"backpack": 1, "small backpack": 1, "messenger": 2, "shoulder": 3, "tote": 3}
-    
+
     return dict(
         skin_colour=shade(identities.SKIN[identity.skin_group], .08),
         hair_colour=shade(identities.HAIR[identity.hair_colour]),
@@ -122,18 +123,19 @@ def _materials(identity: Identity, body: Body, cuts: garments.Cut) -> dict:
         beard=number(kinds, identity.beard),
         glasses=number(("none", "clear", "dark"), identity.glasses),
         female=int(identity.gender == "female"), age=float(identity.age),
-        eye_centre=tuple(body.eyes), mouth=body.mouth, chin=body.chin, crown=body.crown, face=body.face,
-        hip=body.hip, neck=body.neck, sole=body.sole, seed=float(identity.seed % 997),
+        eye_centre=tuple(body.eyes), mouth=body.mouth, chin=body.chin, crown=body.crown,
+        face=body.face, hip=body.hip, neck=body.neck, sole=body.sole,
+        seed=float(identity.seed % 997),
         top_kind=number(identities.TOPS, identity.top), top_colour=cloth(identity.top_colour),
         top_second=cloth(identity.top_second),
         top_pattern=number(identities.PATTERNS, identity.top_pattern),
         pattern_scale=identity.pattern_scale, top_hem=cuts.top_hem, sleeve=cuts.sleeve,
-        outer_kind=number(identities.OUTERS, identity.outer), outer_colour=cloth(identity.outer_colour),
-        outer_hem=cuts.outer_hem, outer_sleeve=cuts.outer_sleeve, outer_open=cuts.outer_open,
-        tail=cuts.tail, bottom_kind=number(identities.BOTTOMS, identity.bottom),
+        outer_kind=number(identities.OUTERS, identity.outer),
+        outer_colour=cloth(identity.outer_colour), outer_hem=cuts.outer_hem,
+        outer_sleeve=cuts.outer_sleeve, outer_open=cuts.outer_open, tail=cuts.tail,
+        bottom_kind=number(identities.BOTTOMS, identity.bottom),
         bottom_colour=cloth(identity.bottom_colour),
-        bottom_detail=number(("plain", "faded", "side stripe", "ripped", "cuffed"),
-                             identity.bottom_detail),
+        bottom_detail=number(details, identity.bottom_detail),
         bottom_hem=cuts.bottom_hem, skirt_hem=cuts.skirt_hem,
         shoe_kind=number(identities.SHOES, identity.shoes), shoe_colour=cloth(identity.shoe_colour),
         bag_colour=cloth(identity.bag_colour), strap=strap.get(identity.bag, 0),

@@ -127,7 +127,8 @@ def _bare_skin(model: BodyModel, body: Body, cuts: Cut) -> np.ndarray:
     """Faces of the body that are not deep under cloth."""
     limb = model.arm > .5
     sleeve = max(cuts.sleeve, cuts.outer_sleeve)
-    hidden = np.where(limb, body.arm < sleeve - .07, (body.torso < cuts.neckline - .06) & (body.torso > -.02))
+    trunk = (body.torso < cuts.neckline - .06) & (body.torso > -.02)
+    hidden = np.where(limb, body.arm < sleeve - .07, trunk)
     low = body.torso <= -.02
     hem = max(cuts.bottom_hem, cuts.skirt_hem, cuts.tail)
     hidden |= low & ~limb & (body.leg < hem - .08)

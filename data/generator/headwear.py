@@ -1,15 +1,15 @@
 """Hair and hats: grids of strands that leave the crown, follow the skull, and then hang.
 
-Column j of a grid is an azimuth (0 at the face, +-pi at the back of the head), row i a step from the
-crown to the tip. A style is two functions of the azimuth: the polar angle where the hair leaves the
-skull (its hairline, for short hair) and the length that hangs below. The shader frays the tips.
+Column j of a grid is an azimuth (0 at the face, +-pi at the back of the head), row i a step from
+the crown to the tip. A style is two functions of the azimuth: the polar angle where the hair leaves
+the skull (its hairline, for short hair) and the length that hangs below. The shader frays the tips.
 `at` = (azimuth, 0 at the crown .. 1 at the tip, 1 where hanging, height over the chin / head).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from anatomy import PARTS, Body, BodyModel, Piece, grid_faces, rigid, vertex_normals
+from anatomy import PARTS, Body, BodyModel, Piece, grid_faces, vertex_normals
 from scipy.spatial import cKDTree
 
 COLUMNS = 56
@@ -116,7 +116,8 @@ def _hair(model, body, skull, surface, style, hat, rng) -> list[Piece]:
         edge = np.where(side_hair > 0, np.minimum(np.maximum(edge, 74 * DEG), 104 * DEG), edge)
         length = rng.uniform(.04, .10) if style == "bob" else rng.uniform(.16, .36)
         at_side = min(length, .15)
-        hanging = side_hair * (at_side + (length - at_side) * np.clip((wide / DEG - 100) / 35, 0, 1))
+        rear = np.clip((wide / DEG - 100) / 35, 0, 1)
+        hanging = side_hair * (at_side + (length - at_side) * rear)
         if fringe:
             edge = np.where((wide < 45 * DEG) & (hat == "none"), 80 * DEG, edge)
     grid = _cap(skull, azimuth, edge, 14, thickness)

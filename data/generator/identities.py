@@ -1,4 +1,4 @@
-"""Who walks across the plaza: one record of plain attributes a person, drawn from a seeded generator.
+"""Who walks across the plaza: a record of plain attributes for each person, drawn by seed.
 
 Wardrobes are muted and narrow on purpose. Real crowds wear black, navy, grey and denim, so two
 strangers often share a palette and differ in cut, print, bag, hair or build; a colour histogram
@@ -42,8 +42,8 @@ CLOTH = {
     "beige": (0.46, 0.38, 0.27),
     "khaki": (0.25, 0.21, 0.13),
     "brown": (0.105, 0.058, 0.032),
-    "olive": (0.075, 0.080, 0.038),
-    "dark green": (0.020, 0.060, 0.035),
+    "olive": (0.072, 0.070, 0.040),
+    "dark green": (0.022, 0.045, 0.032),
     "burgundy": (0.11, 0.018, 0.026),
     "dusty pink": (0.42, 0.26, 0.25),
     "light blue": (0.30, 0.42, 0.55),
@@ -60,6 +60,8 @@ TOPS = ("tank", "tee", "polo", "shirt", "sweater", "hoodie", "turtleneck")
 OUTERS = ("none", "jacket", "open jacket", "puffer", "vest", "coat", "open coat", "cardigan")
 BOTTOMS = ("jeans", "chinos", "leggings", "joggers", "wide trousers", "shorts", "short skirt",
            "midi skirt", "long skirt")
+TROUSER_DETAILS = ("plain", "faded", "side stripe", "ripped", "cuffed")
+SKIRT_DETAILS = ("plain", "print", "tights", "sheer tights", "pleated")
 SHOES = ("sneakers", "runners", "leather", "boots", "flats", "sandals")
 BAGS = ("none", "backpack", "small backpack", "messenger", "shoulder", "tote", "handbag",
         "briefcase", "trolley")
@@ -139,7 +141,8 @@ def sample(rng: np.random.Generator, pid: int) -> Identity:
     body = dict(
         pid=pid, seed=int(rng.integers(1, 2**31)), gender=gender, age=age,
         height=_height(rng, gender, age), build=float(np.clip(rng.normal(.5, .2), .08, .97)),
-        muscle=float(rng.uniform(.2, .5) if gender == "female" else rng.uniform(.35, .75)), proportions=float(rng.uniform(.3, .9)),
+        muscle=float(rng.uniform(.2, .5) if gender == "female" else rng.uniform(.35, .75)),
+        proportions=float(rng.uniform(.3, .9)),
         skin_group=group, ancestry=_ancestry(rng, group),
         **_head(rng, gender, age, group))
     return Identity(**body, **_wardrobe(rng, gender, age, body["hair"]))
@@ -238,8 +241,7 @@ def _wardrobe(rng: np.random.Generator, gender: str, age: int, hair: str) -> dic
         tucked=bool(rng.random() < (.3 if top in ("shirt", "polo") else .1)),
         outer=outer, outer_colour=_choose(rng, _OUTERWEAR, _OUTERWEAR_P),
         bottom=bottom, bottom_colour=_bottom_colour(rng, bottom),
-        bottom_detail=_choose(rng, ("plain", "faded", "side stripe", "ripped", "cuffed"),
-                              (.56, .2, .09, .05, .10)),
+        bottom_detail=_detail(rng, bottom),
         **_accessories(rng, gender, bottom, age), bag=bag,
         bag_colour=_choose(rng, ("black", "charcoal", "navy", "brown", "grey", "olive", "beige",
                                  "burgundy", "red", "teal", "mustard"),
@@ -264,6 +266,15 @@ def _bottom_colour(rng: np.random.Generator, bottom: str) -> str:
     return _choose(rng, ("black", "navy", "beige", "grey", "khaki", "charcoal", "olive", "brown",
                          "light grey", "white", "burgundy"),
                    (.22, .16, .14, .10, .12, .08, .07, .04, .03, .02, .02))
+
+
+def _detail(rng: np.random.Generator, bottom: str) -> str:
+    if "skirt" in bottom:
+        return _choose(rng, SKIRT_DETAILS, (.40, .16, .20, .10, .14))
+    weights = {"jeans": (.52, .28, 0, .08, .12), "joggers": (.6, 0, .4, 0, 0),
+               "leggings": (.8, 0, .2, 0, 0), "shorts": (.7, 0, .15, 0, .15),
+               "chinos": (.85, 0, 0, 0, .15)}.get(bottom, (1., 0, 0, 0, 0))
+    return _choose(rng, TROUSER_DETAILS, weights)
 
 
 def _accessories(rng: np.random.Generator, gender: str, bottom: str, age: int) -> dict:

@@ -48,9 +48,9 @@ def luggage(model: BodyModel, body: Body, identity, surface: np.ndarray) -> list
                               2, .6) for s in (-1, 1)]
     handle = .10 * scale
     pieces.append(_box("bag", (0, 0, -handle - size[2] / 2), size, props["held bag"], 0, .3))
-    pieces += [_box("bag", (0, s * size[1] * .2, -handle * .5), (.018, .018, handle), props["held bag"],
-                    2, .6) for s in (-1, 1)]
-    return pieces
+    straps = [(0, s * size[1] * .2, -handle * .5) for s in (-1, 1)]
+    return pieces + [_box("bag", place, (.018, .018, handle), props["held bag"], 2, .6)
+                     for place in straps]
 
 
 def _backpack(model: BodyModel, body: Body, surface: np.ndarray, size) -> list[Piece]:

@@ -1,0 +1,128 @@
+"""People of the rendered footage: identities, dressed bodies and gaits."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data" / "generator"))
+identities = pytest.importorskip("identities")
+
+
+def people(count, seed=7):
+    rng = np.random.default_rng(seed)
+    return [identities.sample(rng, pid) for pid in range(count)]
+
+
+def test_same_seed_same_people():
+    assert people(20) == people(20)
+    assert people(20) != people(20, seed=8)
+
+
+def test_skin_groups_are_even_and_wardrobes_overlap():
+    crowd = people(120)
+    groups = [p.skin_group for p in crowd]
+    assert {groups.count(g) for g in identities.SKIN} == {20}
+    outfits = {(p.outer != "none", p.outer_colour if p.outer != "none" else p.top_colour,
+                p.bottom_colour) for p in crowd}
+    assert len(outfits) < 105  # a palette alone does not tell everybody apart
+    assert len({replace(p, pid=0) for p in crowd}) == 120
+
+
+def test_reclothe_keeps_the_body_and_changes_the_clothes():
+    for person in people(30):
+        other = identities.reclothe(person, np.random.default_rng(person.pid))
+        for name in ("pid", "seed", "gender", "age", "height", "hair", "skin_group", "beard"):
+            assert getattr(other, name) == getattr(person, name)
+        assert other.top_colour != person.top_colour
+        assert other.bottom != person.bottom
+
+
+def test_row_is_flat():
+    row = identities.to_row(people(1)[0])
+    assert {type(v) for v in row.values()} <= {int, float, str, bool}
+    assert row["african"] + row["asian"] + row["caucasian"] == pytest.approx(1, abs=.01)
+
+
+@pytest.fixture(scope="module")
+def model():
+    pytest.importorskip("anny")
+    import anatomy
+    import bodies
+
+    if not (anatomy.cache_folder() / "makehuman_body.pt").is_file():
+        pytest.skip("the body model has not been built yet")
+    return bodies.BodyModel.load()
+
+
+@pytest.fixture(scope="module")
+def dressed(model):
+    import bodies
+
+    return [bodies.dress(model, p) for p in people(6)]
+
+
+def test_dressed_arrays_fit_together(dressed):
+    for d in dressed:
+        count = len(d.rest)
+        assert d.normals.shape == (count, 3) and d.at.shape == (count, 4)
+        assert d.faces.max() == count - 1 and d.faces.min() == 0
+        assert np.allclose(d.weights.sum(1), 1, atol=1e-3)
+        assert d.stature == pytest.approx(d.identity.height, abs=.005)
+        assert (np.diff(d.part[d.faces[:, 0]]) >= 0).all()
+        assert (d.part[d.faces] == d.part[d.faces[:, :1]]).all()
+        assert all(np.isfinite(np.asarray(v, float)).all() for v in d.materials.values())
+
+
+def test_children_are_small_and_every_wardrobe_dresses(model):
+    import bodies
+
+    child, adult = people(2)
+    child, adult = replace(child, age=7, height=1.2), replace(adult, age=30, height=1.8)
+    assert bodies.dress(model, child).stature == pytest.approx(1.2, abs=.005)
+    for kind in ("outer", "bottom", "hat", "bag", "hair", "shoes", "top"):
+        options = dict(outer=identities.OUTERS, bottom=identities.BOTTOMS, hat=identities.HATS,
+                       bag=identities.BAGS, hair=identities.HAIRSTYLES, shoes=identities.SHOES,
+                       top=identities.TOPS)[kind]
+        for option in options:
+            assert np.isfinite(bodies.dress(model, replace(adult, **{kind: option})).rest).all()
+
+
+def test_every_action_stands_on_the_ground(dressed):
+    import gait
+
+    for d in dressed[:3]:
+        style = gait.sample_gait(np.random.default_rng(1), d.identity)
+        for action in gait.ACTIONS:
+            points, normals = gait.skin(d, gait.pose(d, style, action, [0., .3, .7]))
+            assert points.shape == normals.shape == (3, len(d.rest), 3)
+            worn = points[:, (d.part != 7) & (d.part != 10)]
+            assert worn[..., 2].min() > -.06
+            # Arms up reach over the head; nobody is longer than that.
+            assert (np.ptp(worn[..., 2], axis=1) < 1.4 * d.stature + .1).all()
+
+
+def test_planted_feet_do_not_slide(dressed):
+    import gait
+
+    for d in dressed:
+        style = gait.sample_gait(np.random.default_rng(2), d.identity)
+        phases = np.linspace(0, 1, 41)
+        matrices = gait.pose(d, style, "walk", phases)
+        stride = gait.stride_length(d, style)
+        assert .35 * d.stature < stride < 1.05 * d.stature
+        rig = d.skeleton
+        ball = matrices[:, rig.contact_bones[1]]  # of the left foot, flat in this part of the cycle
+        y = (ball[:, :, :3] @ rig.contacts[1] + ball[:, :, 3])[:, 1] - phases * stride
+        flat = (phases >= .1) & (phases <= .4)
+        assert np.ptp(y[flat]) < .03
+
+
+def test_unknown_action_is_refused(dressed):
+    import gait
+
+    style = gait.sample_gait(np.random.default_rng(0), dressed[0].identity)
+    with pytest.raises(ValueError, match="unknown action 'fly'"):
+        gait.pose(dressed[0], style, "fly", [0.])
