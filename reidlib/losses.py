@@ -96,6 +96,17 @@ class MarginLoss(PairwiseLoss):
         return mean(violation[violation > 0])
 
 
+def make(name: str | nn.Module, margin: float, mining: str, beta: float) -> nn.Module:
+    """Return the loss called "contrastive", "triplet" or "margin"; a module as it is."""
+    if not isinstance(name, str):
+        return name
+    if name not in ("contrastive", "triplet", "margin"):
+        raise ValueError(f"unknown loss {name!r}; choose from contrastive, triplet, margin")
+    if name == "triplet":
+        return TripletLoss(margin, mining)
+    return ContrastiveLoss(margin) if name == "contrastive" else MarginLoss(margin, beta)
+
+
 def distances(x: torch.Tensor) -> torch.Tensor:
     """Return the Euclidean distances between all rows, (N, N), with a finite gradient at zero."""
     squared = x.square().sum(dim=1)

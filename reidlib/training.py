@@ -26,6 +26,10 @@ OPTIMISERS = {
     "adamw": torch.optim.AdamW,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
+SETTINGS = (
+    "margin", "mining", "beta", "id_loss", "label_smoothing", "epochs", "identities", "images",
+    "optimiser", "lr", "weight_decay", "schedule", "warmup", "seed",
+)  # fmt: skip
 
 
 class IdentitySampler:
@@ -79,20 +83,6 @@ def learning_rate(
     return lr * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-def make_loss(loss: str | nn.Module, margin: float, mining: str, beta: float) -> nn.Module:
-    """Return the metric loss called "contrastive", "triplet" or "margin", or the module given."""
-    if not isinstance(loss, str):
-        return loss
-    known = {
-        "contrastive": lambda: losses.ContrastiveLoss(margin),
-        "triplet": lambda: losses.TripletLoss(margin, mining),
-        "margin": lambda: losses.MarginLoss(margin, beta),
-    }
-    if loss not in known:
-        raise ValueError(f"unknown loss {loss!r}; choose from {', '.join(known)}")
-    return known[loss]()
-
-
 def to_input(batch: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
     """Return a batch as the network's input, on `device`.
 
@@ -120,13 +110,24 @@ def embed(model: nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros((0, model.dim), np.float32)
 
 
-def evaluate(model: nn.Module, dataset: datasets.Dataset, size=models.SIZE) -> ranking.Result:
-    """Rank the data set's gallery for each query with `model`; see ranking.evaluate."""
-    arguments = []
-    for table in (dataset.query, dataset.gallery):
-        images = datasets.read_images(table.path, size)
-        arguments += [embed(model, images), table.pid.to_numpy(), table.camid.to_numpy()]
-    return ranking.evaluate(*arguments)
+def validator(
+    dataset: datasets.Dataset, size: tuple[int, int] = models.SIZE
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return a function that ranks the gallery for each query with a model: rank1 and mAP.
+
+    For ``fit(..., validate=...)``; the images are read once.
+    """
+    parts = [
+        (datasets.read_images(part.path, size), part.pid.to_numpy(), part.camid.to_numpy())
+        for part in (dataset.query, dataset.gallery)
+    ]
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        query, gallery = ((embed(model, images), *labels) for images, *labels in parts)
+        result = ranking.evaluate(*query, *gallery)
+        return {"rank1": float(result.cmc[0]), "mAP": float(result.mAP)}
+
+    return validate
 
 
 def fit(
@@ -154,6 +155,7 @@ def fit(
     every: int = 1,
     on_epoch: Callable[[dict], None] | None = None,
     device: str = "auto",
+    bfloat16: bool | None = None,
     accelerator=None,
     seed: int = 0,
     progress: bool = True,
@@ -167,14 +169,18 @@ def fit(
     returns columns for the history after each `every` epochs; `on_epoch` gets each new row.
 
     `checkpoint` is written after each epoch; a call with the same settings goes on from it and ends
-    with the result of an uninterrupted run. An interrupted epoch is begun anew. On a GPU the
-    network runs in bfloat16. An `accelerate.Accelerator` spreads the work over its processes.
+    with the result of an uninterrupted run, an interrupted epoch being begun anew. `bfloat16`
+    rounds the network's arithmetic, by default on a GPU only; an `accelerate.Accelerator` spreads
+    the work over its processes.
 
     Raises ValueError for unknown names, a classifier of the wrong width, and a checkpoint of other
     settings.
     """
+    given = locals()
+    settings = {name: given[name] for name in SETTINGS}
     data, pids = _in_memory(dataset, size)
     names, labels = np.unique(pids, return_inverse=True)
+    settings |= {"config": model.config, "loss": repr(loss), "rows": len(labels)}
     if model.classes not in (None, len(names)):
         raise ValueError(
             f"the model classifies {model.classes} identities, the data hold {len(names)}; "
@@ -185,18 +191,12 @@ def fit(
             f"optimiser {optimiser!r}, schedule {schedule!r}; choose from "
             f"{', '.join(OPTIMISERS)} and from cosine, step"
         )
-    settings = {
-        "config": model.config, "rows": len(labels), "loss": repr(loss), "margin": margin,
-        "mining": mining, "beta": beta, "id_loss": id_loss, "label_smoothing": label_smoothing,
-        "epochs": epochs, "identities": identities, "images": images, "optimiser": optimiser,
-        "lr": lr, "weight_decay": weight_decay, "schedule": schedule, "warmup": warmup,
-        "seed": seed,
-    }  # fmt: skip
-    metric = make_loss(loss, margin, mining, beta)
+    metric = losses.make(loss, margin, mining, beta)
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     sampler = IdentitySampler(labels, identities, images, seed)
     steps = math.ceil(len(sampler) / world)
     device = accelerator.device if accelerator else pick_device(device)
+    bfloat16 = device.type == "cuda" if bfloat16 is None else bfloat16
     model.to(device, memory_format=torch.channels_last)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimise = OPTIMISERS[optimiser](trained, lr=lr, weight_decay=weight_decay)
@@ -218,9 +218,9 @@ def fit(
                 group["lr"] = rate
             batch = augment(data[rows], rng) if augment and data.ndim == 4 else data[rows]
             target = torch.from_numpy(labels[rows]).to(device)
-            cost, score = _cost(
-                network, to_input(batch, device), target, metric, id_loss, label_smoothing
-            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+                output = network(to_input(batch, device))
+            cost, score = _cost(output, target, metric, id_loss, label_smoothing)
             optimise.zero_grad()
             accelerator.backward(cost) if accelerator else cost.backward()
             optimise.step()
@@ -240,11 +240,8 @@ def fit(
     return pd.DataFrame(history)
 
 
-def _cost(network, batch, labels, metric, id_loss, label_smoothing):
-    """Return the loss of one batch and its parts as numbers."""
-    kind = batch.device.type
-    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
-        output = network(batch)
+def _cost(output, labels, metric, id_loss, label_smoothing):
+    """Return the loss of one batch, and its parts as numbers."""
     features, logits = output if isinstance(output, tuple) else (output, None)
     cost = metric(features.float(), labels)
     score = {"metric_loss": cost.item()}

@@ -1,0 +1,169 @@
+"""Train the bundled embedding on rendered crops, export it, and measure it.
+
+    python data/weights/train_embedding.py CROPS --out data/weights
+
+CROPS holds Market-1501 names (0001_c1s1_000123_00.jpg), as ``data/generator`` renders them, of
+people other than those in ``data/plaza``; a hundred identities are held out. Needs the
+packages of requirements.txt and onnx.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from reidlib import annotation, datasets, features, models, ranking, training, transforms
+
+
+def camera(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return crops as other cameras might have taken them: geometry, light, lens, sensor, codec."""
+    count, height, width = images.shape[:3]
+    zoom = np.exp(rng.uniform(-0.12, 0.12, (count, 2)))
+    zoom[:, 0] *= np.where(rng.random(count) < 0.5, -1, 1)
+    lean = rng.uniform(-0.06, 0.06, count)
+    move = rng.uniform(-0.08, 0.08, (count, 2)) * (width, height)
+    gamma = np.exp(rng.normal(0, 0.25, count))
+    gain = np.exp(rng.normal(0, 0.2, (count, 1)) + rng.normal(0, 0.08, (count, 3)))
+    black = rng.uniform(-0.05, 0.12, (count, 1))  # haze lifts the blacks, crushing sinks them
+    pale = rng.random(count) < 0.1
+    fade = np.where(pale, rng.uniform(0, 0.5, count), rng.uniform(0.6, 1.2, count))
+    detail = np.where(rng.random(count) < 0.5, rng.uniform(0.25, 1, count), 1)
+    sigma = np.where(rng.random(count) < 0.3, rng.uniform(0.4, 1.6, count), 0)
+    noise = np.where(rng.random(count) < 0.5, rng.uniform(0, 14, count), 0)
+    quality = np.where(rng.random(count) < 0.4, rng.integers(20, 90, count), 0)
+    grain = rng.standard_normal(1 << 18, np.float32)
+    ramp = np.arange(256)[:, None] / 255
+    centre = np.array([width / 2, height / 2])
+    result = np.empty_like(images)
+    for i, image in enumerate(images):
+        matrix = np.array([[zoom[i, 0], lean[i] * 0.5, 0], [0, zoom[i, 1], 0]])
+        matrix[:, 2] = centre + move[i] - matrix[:, :2] @ centre
+        image = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        table = gain[i] * ((ramp ** gamma[i]) * (1 - black[i]) + black[i])
+        image = cv2.LUT(image, np.clip(table * 255, 0, 255).astype(np.uint8)[:, None])
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        image = cv2.addWeighted(image, fade[i], grey, 1 - fade[i], 0)
+        if detail[i] < 1:
+            small = (round(width * detail[i]), round(height * detail[i]))
+            image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        if sigma[i]:
+            image = cv2.GaussianBlur(image, (0, 0), sigma[i])
+        if noise[i]:
+            start = rng.integers(len(grain) - image.size)
+            speckle = grain[start : start + image.size].reshape(image.shape) * noise[i]
+            image = np.clip(image + speckle, 0, 255).astype(np.uint8)
+        if quality[i]:
+            image = transforms.jpeg(image, int(quality[i]))
+        result[i] = transforms.random_erase(image, rng) if rng.random() < 0.4 else image
+    return result
+
+
+class Export(nn.Module):
+    """The network with its normalisation in front: uint8 (N, 128, 64, 3) to (N, D) unit vectors."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        mean, std = torch.tensor(transforms.IMAGENET_MEAN), torch.tensor(transforms.IMAGENET_STD)
+        self.model = model
+        self.register_buffer("scale", (1 / (255 * std)).view(1, 3, 1, 1))
+        self.register_buffer("shift", (-mean / std).view(1, 3, 1, 1))
+
+    def forward(self, images):
+        return self.model(images.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+
+
+def export(model: nn.Module, path: Path, threshold: float) -> None:
+    """Write `model` as ONNX with a free batch size, the threshold in its metadata."""
+    import onnx
+
+    example = torch.zeros(2, *models.SIZE, 3, dtype=torch.uint8)
+    torch.onnx.export(
+        Export(model).eval(), (example,), path, input_names=["images"], output_names=["embeddings"],
+        dynamic_axes={"images": {0: "n"}, "embeddings": {0: "n"}}, dynamo=False,
+    )  # fmt: skip
+    content = onnx.load(path)
+    content.metadata_props.add(key="threshold", value=f"{threshold:.4f}")
+    onnx.save(content, path)
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """Return a table path, pid, camid of all crops in a folder."""
+    paths = sorted(folder.glob("*.jpg"))
+    names = [annotation.parse_market_name(path) for path in paths]
+    labels = {"pid": [n.pid for n in names], "camid": [n.camid for n in names]}
+    return pd.DataFrame({"path": paths, **labels})
+
+
+def equal_error(model: nn.Module, dataset: datasets.Dataset) -> tuple[float, float]:
+    """Return the cosine distance where misses are as frequent as false matches, and that rate."""
+    parts = []
+    for table in (dataset.query, dataset.gallery):
+        vectors = training.embed(model, datasets.read_images(table.path, models.SIZE))
+        parts += [vectors, table.pid.to_numpy(), table.camid.to_numpy()]
+    same, other = (np.sort(distances) for distances in ranking.verification(*parts))
+    grid = np.linspace(0, 1, 1001)
+    misses = 1 - np.searchsorted(same, grid, side="right") / len(same)
+    false = np.searchsorted(other, grid, side="right") / len(other)
+    best = np.abs(misses - false).argmin()
+    return float(grid[best]), float(misses[best])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("crops", type=Path, help="folder of rendered crops")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--backbone", default="tiny-x1.5")
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--hold-out", type=int, default=100, help="identities to validate on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+
+    table = read(arguments.crops)
+    people = table.pid.nunique()
+    dataset = datasets.split(
+        table, train=1 - arguments.hold_out / people, seed=arguments.seed, root=arguments.crops
+    )
+    print(dataset.summary())
+    model = models.SiameseNetwork(
+        arguments.backbone, arguments.dim, classes=dataset.train.pid.nunique()
+    )
+    training.fit(
+        model, dataset, epochs=arguments.epochs, lr=2e-3, optimiser="adamw", weight_decay=1e-2,
+        augment=camera, bfloat16=True, seed=arguments.seed,
+        validate=training.validator(dataset), every=2,
+        checkpoint=arguments.out / "plaza_embedding_checkpoint.pt",
+        on_epoch=lambda row: print(json.dumps(row), flush=True), progress=False,
+    )  # fmt: skip
+
+    # The classifier knows only the training people: leave it behind.
+    state = {k: v for k, v in model.state_dict().items() if not k.startswith("classifier")}
+    plain = models.SiameseNetwork(arguments.backbone, arguments.dim).eval()
+    plain.load_state_dict(state)
+    threshold, rate = equal_error(plain, dataset)
+    path = arguments.out / "plaza_embedding.pt"
+    models.save(plain, path, size=models.SIZE, threshold=threshold)
+    export(plain, path.with_suffix(".onnx"), threshold)
+    images = datasets.read_images(dataset.query.path[:64], models.SIZE)
+    exported = features.load(path.with_suffix(".onnx"))(images)
+    difference = np.abs(exported - training.embed(plain, images)).max()
+    print(
+        f"threshold {threshold:.3f} at error rate {rate:.3f}; the export differs {difference:.0e}"
+    )
+    if difference > 1e-4:
+        raise SystemExit("the export does not agree with the network")
+
+
+if __name__ == "__main__":
+    main()
