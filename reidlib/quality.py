@@ -15,6 +15,16 @@ from reidlib import video
 # Pixels per metre that an operator needs, IEC 62676-4:2014.
 LEVELS = {"monitor": 12.5, "detect": 25.0, "observe": 62.5, "recognise": 125.0, "identify": 250.0}
 WORKING_HEIGHT = 360  # frames are measured at this many rows, so that numbers compare
+FAULTS = {
+    ("sharpness", "below"): "blurred",
+    ("brightness", "below"): "too dark",
+    ("brightness", "above"): "too bright",
+    ("contrast", "below"): "flat",
+    ("dark", "above"): "black in large parts",
+    ("bright", "above"): "burnt out in large parts",
+    ("change", "below"): "unchanged",
+    ("person_height", "below"): "of people too small",
+}
 
 
 @dataclass(frozen=True)
@@ -26,12 +36,21 @@ class Thresholds:
     contrast: float = 15.0  # at least
     dark: float = 0.5  # share of black pixels, at most
     bright: float = 0.25  # share of white pixels, at most
-    change: float = 0.02  # below this a frame counts as frozen
+    change: float = 4.0  # below this nothing has moved: the frame is frozen, a copy, or empty
+    unchanged: float = 0.3  # share of frames that may be so
     person_height: float = 48.0  # pixels, at least
-    failing: float = 0.1  # share of frames that may fail each of the above
+    failing: float = 0.1  # share of frames that may fail each of the other measures above
     rows: int = 240  # image height in pixels, at least
     fps: float = 5.0  # at least
     gap: float = 1.0  # seconds without a frame, at most
+
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """The accepted range of each column of the table."""
+        least = ("sharpness", "contrast", "change", "person_height")
+        ranges = {name: (getattr(self, name), np.inf) for name in least}
+        ranges |= {name: (-np.inf, getattr(self, name)) for name in ("dark", "bright")}
+        return ranges | {"brightness": self.brightness}
 
 
 @dataclass(frozen=True)
@@ -81,10 +100,17 @@ def _luma(image: np.ndarray) -> np.ndarray:
 def _crispness(luma: np.ndarray) -> float:
     """Return the share of the variation along rows that a blur over 9 pixels removes."""
     values = np.ascontiguousarray(luma, np.float32)
-    blurred = cv2.blur(values, (9, 1))
     before = np.abs(np.diff(values, axis=1))
-    lost = np.maximum(before - np.abs(np.diff(blurred, axis=1)), 0)
-    return float(lost.sum() / max(before.sum(), 1e-9))
+    before[before <= 1] = 0  # steps of one grey level are rounding, and would look like edges
+    after = np.abs(np.diff(cv2.blur(values, (9, 1)), axis=1))
+    return float(np.maximum(before - after, 0).sum() / max(before.sum(), 1.0))
+
+
+def _change(luma: np.ndarray, before: np.ndarray) -> float:
+    """Return the largest mean absolute difference over blocks of about 20 x 20 pixels."""
+    difference = cv2.absdiff(luma, before)
+    blocks = [max(1, side // 20) for side in difference.shape[::-1]]
+    return float(cv2.resize(difference, blocks, interpolation=cv2.INTER_AREA).max())
 
 
 def report(
@@ -95,10 +121,11 @@ def report(
 ) -> Report:
     """Measure a clip and say whether to accept it, and why not.
 
-    The table has frame, time, the measures of `frame_quality`, ``change`` (mean absolute
-    difference from the frame measured before, in grey levels; 0 when frozen) and, with `boxes`
-    (frame, x1 y1 x2 y2), ``person_height``: the median height of the people in pixels. `every` is
-    as in `video.read`; single duplicated frames show only with ``every=1``.
+    The table has frame, time, the measures of `frame_quality`, ``change`` and, with `boxes`
+    (frame, x1 y1 x2 y2), ``person_height``: the median height of the people in pixels. Change is
+    the difference from the frame measured before, in grey levels, where it is largest: movement
+    shows in one place, and coding a frame twice alters little. `every` is as in `video.read`;
+    single duplicated frames show only with ``every=1``.
 
     >>> result = report("clip.mp4")  # doctest: +SKIP
     >>> judge(result.table, result.clip, Thresholds(sharpness=0.6))  # doctest: +SKIP
@@ -110,7 +137,7 @@ def report(
     for index, seconds, image in frames:
         luma = _luma(image)
         row = {"frame": index, "time": seconds, **frame_quality(image)}
-        row["change"] = np.nan if before is None else float(cv2.absdiff(luma, before).mean())
+        row["change"] = np.nan if before is None else _change(luma, before)
         if heights is not None:
             row["person_height"] = float(heights.get(index, np.nan))
         rows.append(row)
@@ -138,25 +165,15 @@ def judge(
     table: pd.DataFrame, clip: dict[str, float], thresholds: Thresholds | None = None
 ) -> tuple[str, list[str]]:
     """Return ``("accept", [])``, or ``("reject", reasons)``, for the measures of a `Report`."""
-    limit = thresholds or Thresholds()
-    low, high = limit.brightness
-    checks = {
-        f"blurred (sharpness below {limit.sharpness:g})": table.sharpness < limit.sharpness,
-        f"too dark (brightness below {low:g})": table.brightness < low,
-        f"too bright (brightness above {high:g})": table.brightness > high,
-        f"flat (contrast below {limit.contrast:g})": table.contrast < limit.contrast,
-        f"more than {limit.dark:.0%} black": table.dark > limit.dark,
-        f"more than {limit.bright:.0%} white": table.bright > limit.bright,
-        f"frozen (change below {limit.change:g})": table.change < limit.change,
-    }
-    if "person_height" in table:
-        small = table.person_height < limit.person_height
-        checks[f"with people below {limit.person_height:g} pixels"] = small
-    reasons = [
-        f"{bad.sum()} of {len(table)} frames are {what}"
-        for what, bad in checks.items()
-        if bad.mean() > limit.failing
-    ]
+    limit, reasons = thresholds or Thresholds(), []
+    for (name, side), fault in FAULTS.items():
+        if name not in table:
+            continue
+        bound = limit.limits[name][side == "above"]
+        bad = table[name] > bound if side == "above" else table[name] < bound
+        if bad.mean() > (limit.unchanged if name == "change" else limit.failing):
+            why = f"{name.replace('_', ' ')} {side} {bound:g}"
+            reasons.append(f"{bad.sum()} of {len(table)} frames are {fault} ({why})")
     if clip["height"] < limit.rows:
         reasons.append(f"the image has {clip['height']:g} rows, fewer than {limit.rows}")
     if clip["fps"] < limit.fps:
