@@ -202,7 +202,8 @@ def _kind(source: Source) -> str:
 
 
 def _open(source: Source, kind: str) -> cv2.VideoCapture:
-    level = cv2.utils.logging.setLogLevel(0)  # OpenCV prints what is raised below
+    set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # 4.x, 5.x
+    level = set_log_level(0)  # OpenCV prints what is raised below
     try:
         if kind == "camera":
             capture = cv2.VideoCapture(int(source))
@@ -217,7 +218,7 @@ def _open(source: Source, kind: str) -> cv2.VideoCapture:
                 ]
             capture = cv2.VideoCapture(os.fspath(source), cv2.CAP_FFMPEG, limits)
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        set_log_level(level)
     if capture.isOpened():
         return capture
     if kind == "camera":
@@ -278,9 +279,8 @@ def _folder(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _sample(
-    frames: Frames, step: int | float, start: int, stop: int | None
-) -> Iterator[tuple[int, float, np.ndarray]]:
+def _sample(frames: Frames, step: int | float, start: int, stop: int | None) -> Iterator:
+    """Pick frames from `start` to before `stop`, a `step` in frames (int) or seconds apart."""
     position, due = 0, 0.0
     with contextlib.closing(frames):
         for index, seconds, decode in frames:
