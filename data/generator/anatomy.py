@@ -90,6 +90,7 @@ class BodyModel:
         self.foot = self.influence("foot", "toe")
         self.head = self.influence(*HEAD_BONES)
         self.neck = self.influence("neck", "head")
+        self.groups["body"] = self._coarser(self.groups["body"])
         self.smoother = _neighbour_mean(self.groups["helper-tights"], len(index))
 
     @staticmethod
@@ -122,6 +123,23 @@ class BodyModel:
         """Share (V,) of each vertex that follows the bones whose names start so."""
         chosen = [i for name, i in self.bones.items() if name.startswith(prefixes)]
         return self._influence[:, chosen].sum(1)
+
+    def _coarser(self, faces: np.ndarray) -> np.ndarray:
+        """Merge vertices of hands and head, whose triangles are smaller than any pixel here."""
+        points, _ = self._evaluate(height=.4, gender=.5, age=.6, muscle=.5, weight=.5)
+        eyes = points[np.unique(self.groups["helper-l-eye"])].mean(0)
+        near_eyes = np.linalg.norm(np.abs(points) * (1, 0, 1) - eyes * (1, 0, 1), axis=1) < .03
+        cell = np.where(self.hand > .5, .010, np.where(near_eyes, .0035, .0065))
+        fine = (self.hand > .5) | (self.head > .5)
+        finger = np.stack([self.influence(f"finger{k}", f"metacarpal{k}") for k in range(1, 6)], 1)
+        key = np.floor(points / cell[:, None]).astype(int)
+        key = np.c_[key, finger.argmax(1) * (finger.max(1) > .5)]
+        key[~fine] = np.c_[np.flatnonzero(~fine), np.full(((~fine).sum(), 3), 10**6)]
+        _, first, cluster = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        faces = first[cluster.ravel()][faces]
+        distinct = (faces != np.roll(faces, 1, 1)).all(1)
+        _, once = np.unique(np.sort(faces[distinct], 1), axis=0, return_index=True)
+        return faces[distinct][np.sort(once)]
 
     def shape(self, identity) -> Body:
         """Evaluate the blend shapes for a person and measure the result."""

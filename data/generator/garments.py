@@ -18,10 +18,10 @@ LONG_OUTER = ("coat", "open coat")
 OPEN_OUTER = ("open jacket", "open coat", "cardigan", "vest")
 # ease (m), hang 0..1, i.e. how far the cloth falls straight from chest and back
 TOP_FIT = {"tank": (.008, .3), "tee": (.012, .75), "polo": (.012, .7), "shirt": (.014, .8),
-           "sweater": (.019, .8), "hoodie": (.024, .85), "turtleneck": (.011, .35)}
-OUTER_FIT = {"jacket": (.030, .9), "open jacket": (.030, .9), "puffer": (.048, .9),
-             "vest": (.036, .85), "coat": (.034, .9), "open coat": (.034, .9),
-             "cardigan": (.026, .8)}
+           "sweater": (.017, .75), "hoodie": (.021, .8), "turtleneck": (.011, .35)}
+OUTER_FIT = {"jacket": (.024, .85), "open jacket": (.024, .85), "puffer": (.040, .9),
+             "vest": (.032, .85), "coat": (.028, .9), "open coat": (.028, .9),
+             "cardigan": (.020, .75)}
 # ease, then the least radius of the leg at mid-thigh, knee and ankle, for a body of 1.75 m
 BOTTOM_FIT = {"jeans": (.008, .0, .070, .068), "chinos": (.010, .080, .072, .062),
               "leggings": (.003, .0, .0, .0), "joggers": (.016, .092, .082, .052),
@@ -56,7 +56,7 @@ def cut(identity) -> Cut:
         top_hem=.12 if identity.tucked or skirt else -.10 + .045 * vary[0],
         sleeve=identity.sleeve,
         outer_hem=-.16 + .03 * vary[1],
-        outer_sleeve={"none": 0., "vest": .03}.get(outer, 1.06),
+        outer_sleeve={"none": 0., "vest": .03}.get(outer, 1.04),
         outer_open=(.05 + .025 * vary[2]) if outer in OPEN_OUTER else 0.,
         tail=.36 + .14 * vary[1] if outer in LONG_OUTER else 0.,
         bottom_hem=0. if skirt else .47 + .08 * vary[3] if shorts else
@@ -76,7 +76,7 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
 
     slack = .6 if identity.gender == "female" else 1.  # cuts follow the waist more
     ease, hang = TOP_FIT[identity.top]
-    top = _upper(model, body, ease, hang * slack)
+    top = _upper(model, body, ease * (.5 + .5 * slack), hang * slack)
     keep = (torso > cuts.top_hem - .12) & ~limb | limb & (arm < cuts.sleeve + .1)
     if outer:
         covered = np.where(limb, arm < cuts.outer_sleeve - .12, torso < .80)
@@ -97,6 +97,7 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
     surface = top
     if outer:
         ease, hang = OUTER_FIT[identity.outer]
+        ease *= .5 + .5 * slack
         surface = _upper(model, body, ease, hang * slack)
         hem = .02 if cuts.tail else cuts.outer_hem
         keep = np.where(limb, arm < cuts.outer_sleeve + .1, torso > hem - .12)

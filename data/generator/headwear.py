@@ -17,6 +17,8 @@ DEG = np.pi / 180
 # |azimuth| -> polar angle of the edge, in degrees
 HAIRLINE = ((0, 35, 52, 66, 76, 83, 92, 104, 116, 128, 180),
             (58, 60, 66, 84, 97, 103, 88, 88, 112, 126, 134))
+COVERING = ((0, 35, 52, 64, 80, 100, 128, 180),  # falls over the ears
+            (58, 60, 70, 92, 108, 110, 124, 134))
 RECEDING = ((0, 12, 35, 55, 70, 80, 86, 94, 104, 116, 128, 180),
             (40, 38, 22, 50, 80, 95, 100, 88, 90, 112, 126, 134))
 HAT_EDGE = {"cap": ((0, 60, 90, 180), (66, 76, 84, 98)), "beanie": ((0, 90, 180), (63, 83, 108)),
@@ -90,8 +92,8 @@ def _hair(model, body, skull, surface, style, hat, rng) -> list[Piece]:
     if hat != "none":
         least, most, clumps = min(least, .010), min(most, .010), min(clumps, .3)
     azimuth = np.linspace(-np.pi, np.pi, COLUMNS, endpoint=False)
-    table = RECEDING if style == "receding" else HAIRLINE
-    edge = _edge(azimuth, table)
+    tables = {"receding": RECEDING, "curly": COVERING, "afro": COVERING}
+    edge = _edge(azimuth, tables.get(style, HAIRLINE))
     if hat != "none":  # no fringe shows below a brim
         edge = np.minimum(edge, np.where(np.abs(azimuth) < 70 * DEG, .9, 9.) * _edge(
             azimuth, HAT_EDGE[hat]))

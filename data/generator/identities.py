@@ -285,6 +285,8 @@ def _accessories(rng: np.random.Generator, gender: str, bottom: str, age: int) -
         shoes = _choose(rng, ("sneakers", "runners"))
     if shoes in ("leather", "boots"):
         colour = _choose(rng, ("black", "brown", "beige"), (.6, .32, .08))
+    elif shoes == "sandals":
+        colour = _choose(rng, ("black", "brown", "beige"))
     else:
         colour = _choose(rng, ("white", "black", "grey", "navy", "beige", "red", "blue", "brown"),
                          (.36, .26, .12, .08, .07, .04, .04, .03))

@@ -37,7 +37,7 @@ float strap_here() {
     float x = rest.x * strap_side, d = 1.;
     if (strap == 1 && rest.y < .05 && at.z > .42) d = abs(abs(rest.x) - .115 + .02 * at.z - .5 * max(.58 - at.z, 0.));
     if (strap == 2) d = abs(x * .80 + (at.z - .52) * .20);
-    if (strap == 3 && at.z > .2) d = abs(x - .135);
+    if (strap == 3 && at.z > .05) d = abs(x - .135 - .11 * max(.6 - at.z, 0.));
     return 1. - smoothstep(.016, .020, d);
 }
 
@@ -99,7 +99,7 @@ void surface(inout Surface s) {
     if (hair_kind == 0 && at.w < .1) { s.specular = .12; s.roughness = .45; }
     if (skirt_hem > 0. && bottom_detail > 1 && at.w < .3 && at.y > 0. && at.z < .1)
         c = mix(vec3(.016), c, bottom_detail == 3 ? .35 : .08);
-    if (shoe_kind == 5 && at.y > 1.02 && at.z < 0. && at.w < .1 && abs(fract(rest.y * 14.) - .5) < .22) c = shoe_colour;
+    if (shoe_kind == 5 && at.y > 1.02 && at.z < 0. && at.w < .1 && abs(fract(rest.y * 9.) - .5) < .17) c = shoe_colour;
     if (shoe_kind < 4 && skirt_hem == 0. && at.y > (mod(seed, 3.) < 1. ? .80 : .90) && at.z < 0. && at.w < .1)
         c = mod(seed, 2.) < 1. ? vec3(.5) : vec3(.02);  // socks
     s.specular = max(s.specular, .07);
