@@ -1,0 +1,114 @@
+"""A whole video in, its tracks out: detect, embed and track, a few frames at a time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from . import boxes, detectors, video
+from .tracker import BOX, Observation, Track, Tracker  # noqa: F401
+
+
+def track(
+    source,
+    detector: Callable,
+    extractor: Callable | None = None,
+    *,
+    tracker: Tracker | None = None,
+    on_frame: Callable[[int, np.ndarray, pd.DataFrame], None] | None = None,
+    embeddings: bool = False,
+    fill: int = 0,
+    batch: int = 8,
+    every: int | str = 1,
+    start: int = 0,
+    stop: int | None = None,
+):
+    """Track people through a video: frame time track x1 y1 x2 y2 confidence, a row a box.
+
+    `source`, `every`, `start` and `stop` are as for `video.read`, or `source` is an iterable of
+    (index, seconds, image). `extractor` gives appearance. `on_frame(index, image, tracks)` is
+    called for each frame with what is known by then; the table also has the boxes before a track
+    was confirmed and, for gaps of up to `fill` frames, boxes drawn in between. Frames are handled
+    `batch` at a time: 1 suits a live camera. With `embeddings`, returns (table, (N, D)), a row a
+    box, NaN where it has none.
+    """
+    if isinstance(source, (str, int, os.PathLike)):
+        source = video.read(source, every=every, start=start, stop=stop)
+    if tracker is None:
+        high = getattr(detector, "confidence", 0.25)
+        tracker = Tracker(high=high, low=min(0.1, high))
+    tracks, times, vectors = [], [], []
+    frames = iter(tqdm(source, desc="track", unit="frame", leave=False))
+    while chunk := list(itertools.islice(frames, batch)):
+        images = [image for _, _, image in chunk]
+        found = _detect(detector, images, tracker.low)
+        looks = _embed(extractor, images, found, tracker.high)
+        for (index, seconds, image), table, look in zip(chunk, found, looks):
+            tracker.size = tracker.size or (image.shape[1], image.shape[0])
+            now = tracker.update(table, look)
+            tracks += tracker.ended
+            times.append((index, seconds))
+            if embeddings:
+                vectors.append(look)
+            if on_frame is not None:
+                on_frame(index, image, now)
+    tracks += [t for t in tracker.tracks if t.id]
+    return (
+        _table(tracks, times, vectors, fill)
+        if embeddings
+        else _table(tracks, times, vectors, fill)[0]
+    )
+
+
+def _detect(detector, images, low: float) -> list[pd.DataFrame]:
+    if not hasattr(detector, "raw"):
+        return detector(images)
+    return [detectors.select(candidates, low, detector.nms) for candidates in detector.raw(images)]
+
+
+def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:
+    """Return the embeddings of the confident boxes of each image, NaN for the others."""
+    if extractor is None:
+        return [None] * len(images)
+    crops, masks = [], []
+    for image, table in zip(images, found):
+        inside = boxes.clip(table[BOX].to_numpy(), image.shape[1], image.shape[0])
+        mask = (boxes.area(inside) >= 1) & (table["confidence"].to_numpy() >= high)
+        crops += boxes.crop(image, inside[mask])
+        masks.append(mask)
+    vectors = extractor(crops) if crops else np.zeros((0, 1), np.float32)
+    looks = [np.full((len(mask), vectors.shape[1]), np.nan, np.float32) for mask in masks]
+    ends = np.cumsum([mask.sum() for mask in masks])[:-1]
+    for look, mask, part in zip(looks, masks, np.split(vectors, ends)):
+        look[mask] = part
+    return looks if crops else [None] * len(images)
+
+
+def _table(tracks, times, vectors, fill: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Turn the histories of tracks into one table, gaps of up to `fill` frames filled in."""
+    rows = []
+    for track in tracks:
+        for i, (frame, index, box, confidence) in enumerate(track.history):
+            before = track.history[i - 1] if i else None
+            if before and 1 < frame - before.frame <= fill + 1:
+                for between in range(before.frame + 1, frame):
+                    share = (between - before.frame) / (frame - before.frame)
+                    drawn = (1 - share) * before.box + share * box
+                    rows.append((between, -1, track.id, *drawn, min(before.confidence, confidence)))
+            rows.append((frame, index, track.id, *box, confidence))
+    columns = ["frame", "index", "track", *BOX, "confidence"]
+    table = pd.DataFrame(rows, columns=columns).sort_values(["frame", "track"], ignore_index=True)
+    dim = max((v.shape[1] for v in vectors if v is not None), default=0)
+    looks = np.full((len(table), dim), np.nan, np.float32)
+    for row, (frame, index) in enumerate(zip(table["frame"], table.pop("index"))):
+        if vectors and index >= 0 and vectors[frame] is not None:
+            looks[row] = vectors[frame][index]
+    index, seconds = np.array(times, float).reshape(-1, 2)[table["frame"].to_numpy(int)].T
+    table["frame"] = index.astype(int)
+    table.insert(1, "time", seconds)
+    return table.astype({"track": int}), looks
