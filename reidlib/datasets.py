@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from reidlib import annotation, assets, transforms
+from reidlib.encoding import read_image
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 TRAIN = ("bounding_box_train", "train")
@@ -125,30 +125,12 @@ def split(
     return Dataset(name, Path(root), *(part.reset_index(drop=True) for part in parts))
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Return an image file as uint8 RGB, (H, W, 3).
-
-    Raises FileNotFoundError, or ValueError when the file is no image that can be decoded.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no image at {path}")
-    # Through memory, because OpenCV cannot open every path on Windows.
-    content = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if content.size else None
-    if image is None:
-        raise ValueError(
-            f"{path} ({content.size} bytes) does not decode as an image; remove or replace it"
-        )
-    return image
-
-
 def read_images(
     paths: Iterable[str | Path], size: tuple[int, int] | None = None
 ) -> list[np.ndarray] | np.ndarray:
     """Read image files as uint8 RGB: a list, or with `size` (height, width) one (N, H, W, 3) array.
 
-    Raises what `read_image` raises, naming the file.
+    Raises FileNotFoundError, or ValueError for a file that does not decode.
     """
     paths = list(paths)
     if size is None:

@@ -14,18 +14,31 @@ from reidlib import assets
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Return an image file as (H, W, 3) uint8 RGB; ValueError when it does not decode."""
-    data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII names on Windows
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    """Return an image file as (H, W, 3) uint8 RGB.
+
+    Raises FileNotFoundError, or ValueError when the file does not decode.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no image at {path}")
+    # Through memory, because OpenCV cannot open every name on Windows.
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
-        raise ValueError(f"{path} does not decode; it is empty, damaged or no image: replace it")
+        raise ValueError(
+            f"{path} ({content.size} bytes) does not decode as an image; remove or replace it"
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
-    """Write an RGB image as .jpg or .png, whole or not at all."""
+    """Write an RGB image as .jpg, of `quality` 1 to 100, or as .png; whole or not at all."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".jpg", ".jpeg", ".png"):
+        raise ValueError(f"cannot write {path}; the name must end in .jpg or .png")
+    options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(Path(path).suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    _, data = cv2.imencode(suffix, bgr, options)
     with assets.atomic(path) as temporary:
         temporary.write_bytes(data.tobytes())
 

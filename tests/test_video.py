@@ -187,7 +187,7 @@ def test_folders_of_frames(tmp_path):
     assert [index for index, _, _ in seen] == [0, 1, 2, 3]
     assert video.probe(tmp_path) == video.Probe(160, 96, 25.0, 4, 0.16)
     (tmp_path / "img12.jpg").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"img12\.jpg does not decode"):
+    with pytest.raises(ValueError, match=r"img12\.jpg \(8 bytes\) does not decode"):
         list(video.read(tmp_path))
 
 
@@ -196,12 +196,15 @@ def test_a_folder_without_frames(tmp_path):
         video.read(tmp_path)
 
 
-def test_images_with_any_name(tmp_path):
+def test_images_with_any_name(tmp_path, capfd):
     path = tmp_path / "Straße 日本.png"
     video.write_image(path, picture(7))
     np.testing.assert_array_equal(video.read_image(path), picture(7))
-    with pytest.raises(FileNotFoundError):
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(FileNotFoundError, match="no image at"):
         video.read_image(tmp_path / "none.png")
+    with pytest.raises(ValueError, match=r"must end in \.jpg or \.png"):
+        video.write_image(tmp_path / "picture.txt", picture(7))
 
 
 def test_extract(clips, tmp_path):
