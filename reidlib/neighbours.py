@@ -57,6 +57,8 @@ def rerank(query, gallery, k1: int = 20, k2: int = 6, weight: float = 0.3, *, th
     of a neighbourhood, `k2` how many neighbours' sets are averaged. Sparse matrices keep memory
     at a few times the result.
     """
+    if min(k1, k2) < 1 or not 0 <= weight <= 1:
+        raise ValueError(f"k1={k1}, k2={k2}, weight={weight}; expected 1 or more, weight 0 to 1")
     query, gallery = features(query, gallery)
     x = unit(np.concatenate([query, gallery]).astype(np.float32))
     size = len(x)
@@ -83,7 +85,8 @@ def rerank(query, gallery, k1: int = 20, k2: int = 6, weight: float = 0.3, *, th
         """Row i marks its k first neighbours."""
         chosen = neighbours[:, :k]
         starts = np.arange(size + 1) * chosen.shape[1]
-        return sparse.csr_array((np.ones(chosen.size, np.float32), chosen.ravel(), starts))
+        ones = np.ones(chosen.size, np.float32)
+        return sparse.csr_array((ones, chosen.ravel(), starts), shape=(size, size))
 
     def reciprocal(k: int) -> sparse.csr_array:
         """Row i marks those of its neighbours that have i among theirs."""

@@ -141,6 +141,16 @@ def test_places_on_the_ground_separate_twins_and_join_changed_looks():
     assert matching.link(far, same, threshold=0.2, positions=[walk, step]).tolist() == [1, 1]
 
 
+def test_threshold_from_strangers_ignores_doubled_tracks():
+    rng = np.random.default_rng(0)
+    away = rng.normal(0.7, 0.1, (60, 60))
+    strangers = np.ones((60, 60), bool)
+    clean = matching._threshold(away, strangers)
+    assert (away[np.triu(strangers, 1)] < clean).mean() == pytest.approx(0.01, abs=0.004)
+    away[:, :3] = away[:3] = 0.02  # tracks that double another one
+    assert matching._threshold(away, strangers) == pytest.approx(clean, abs=0.06)
+
+
 def test_link_edge_cases():
     table = rows(("c1", 1, 0, 5), ("c2", 1, 6, 9), ("c3", 1, 10, 12))
     vectors = np.array([[1.0, 0], [np.nan, np.nan], [1, 0]])

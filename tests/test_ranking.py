@@ -294,3 +294,5 @@ def test_rerank_helps_and_survives_tiny_galleries():
     assert np.isfinite(ranking.rerank(np.ones((2, 3)), np.ones((4, 3)))).all()
     with pytest.raises(ValueError, match="NaN"):
         ranking.rerank([[np.nan, 0]], [[1.0, 0]])
+    with pytest.raises(ValueError, match="k2=0.*expected 1 or more"):
+        ranking.rerank(np.eye(3), np.eye(3), k2=0)
