@@ -60,6 +60,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the ending, so that writers that look at it still work.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; give the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(

@@ -89,6 +89,15 @@ def test_atomic_in_a_place_that_cannot_be_written(tmp_path):
         pytest.fail("the block must not run")
 
 
+def test_atomic_in_place_of_a_folder(tmp_path):
+    with (
+        pytest.raises(IsADirectoryError, match="it is a folder; give the name of a file"),
+        assets.atomic(tmp_path),
+    ):
+        pytest.fail("the block must not run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_fetch_downloads_once(server):
     address, handler = server
     path = assets.fetch(f"{address}/file", "weights.pt", CHECKSUM)
