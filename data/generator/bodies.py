@@ -130,6 +130,7 @@ def _materials(identity: Identity, body: Body, cuts: garments.Cut) -> dict:
         top_second=cloth(identity.top_second),
         top_pattern=number(identities.PATTERNS, identity.top_pattern),
         pattern_scale=identity.pattern_scale, top_hem=cuts.top_hem, sleeve=cuts.sleeve,
+        waist=cuts.waist,
         outer_kind=number(identities.OUTERS, identity.outer),
         outer_colour=cloth(identity.outer_colour), outer_hem=cuts.outer_hem,
         outer_sleeve=cuts.outer_sleeve, outer_open=cuts.outer_open, tail=cuts.tail,

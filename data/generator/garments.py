@@ -34,6 +34,7 @@ class Cut:
     """Where the clothes of a person end; the shader cuts the same places."""
 
     top_hem: float  # torso coordinate
+    waist: float  # upper end of trousers and skirts: none runs on under a top that hangs over it
     sleeve: float  # arm coordinate
     outer_hem: float
     outer_sleeve: float
@@ -52,10 +53,16 @@ def cut(identity) -> Cut:
     outer = identity.outer
     skirt = "skirt" in identity.bottom
     shorts = identity.bottom == "shorts"
+    tucked = identity.tucked or skirt and vary[2] > -.4
+    top_hem = (.19 if skirt else .12) if tucked else -.10 + .045 * vary[0]
+    outer_hem = -.16 + .03 * vary[1]
+    waist = .30 if tucked else top_hem + .05
+    if outer != "none" and outer not in OPEN_OUTER:
+        waist = min(waist, outer_hem + .07)
     return Cut(
-        top_hem=.12 if identity.tucked or skirt else -.10 + .045 * vary[0],
+        top_hem=top_hem, waist=waist,
         sleeve=identity.sleeve,
-        outer_hem=-.16 + .03 * vary[1],
+        outer_hem=outer_hem,
         outer_sleeve={"none": 0., "vest": .03}.get(outer, 1.04),
         outer_open=(.05 + .025 * vary[2]) if outer in OPEN_OUTER else 0.,
         tail=.36 + .14 * vary[1] if outer in LONG_OUTER else 0.,
@@ -89,7 +96,7 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
     if cuts.bottom_hem:
         legs = _lower(model, body, identity)
         low = cuts.outer_hem + .1 if outer else cuts.top_hem + .1
-        keep = (torso < max(low, .16) + .06) & ~limb & (leg < cuts.bottom_hem + .12)
+        keep = (torso < min(max(low, .16), cuts.waist) + .06) & ~limb & (leg < cuts.bottom_hem + .12)
         pieces.append(_piece(model, body, "bottom", legs, _all(tights, keep)))
     if cuts.skirt_hem:
         flare = {"short skirt": .10, "midi skirt": .08, "long skirt": .02}[identity.bottom]

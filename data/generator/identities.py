@@ -231,6 +231,9 @@ def _wardrobe(rng: np.random.Generator, gender: str, age: int, hair: str) -> dic
         top, sleeve = "sweater", 1.05
     hat = _choose(rng, HATS, (.74, .10, .07, .02, .07 if female and not child else 0.,
                               .03 if top == "hoodie" else 0.))
+    if hat == "headscarf":
+        sleeve = 1.05
+        top = "tee" if top == "tank" else top
     bag = _choose(rng, BAGS, (.34, .20, .05, .09, .08, .06, .06 if female else .01,
                               .0 if female else .03, .05))
     if child:

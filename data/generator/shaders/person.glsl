@@ -243,10 +243,10 @@ void surface(inout Surface s) {
 #if PART == BOTTOM
 uniform vec3 bottom_colour;
 uniform int bottom_kind, bottom_detail;
-uniform float bottom_hem;
+uniform float bottom_hem, waist;
 
 void surface(inout Surface s) {
-    if (at.y > bottom_hem && at.z < .1) discard;
+    if (at.y > bottom_hem && at.z < .1 || at.z > waist) discard;
     vec3 c = bottom_colour;
     float x = abs(rest.x);
     bool low = at.z < .0, front = rest.y < .0;
@@ -273,10 +273,10 @@ void surface(inout Surface s) {
 #if PART == SKIRT
 uniform vec3 bottom_colour, top_second;
 uniform int bottom_detail, bottom_kind;
-uniform float skirt_hem;
+uniform float skirt_hem, waist;
 
 void surface(inout Surface s) {
-    if (at.y > skirt_hem) discard;
+    if (at.y > skirt_hem || at.z > waist) discard;
     vec3 c = bottom_colour;
     float turn = atan(rest.x, -rest.y);
     if (bottom_detail == 1) c = noise(vec3(turn * 9., rest.z * 40., seed)) > .62 ? mix(c, top_second, .8) : c;
