@@ -40,7 +40,7 @@ def data(*parts: str) -> Path:
 
 
 def cache() -> Path:
-    """Return the folder for downloads, ``$REIDLIB_CACHE`` or ``~/.cache/reidlib``; made if needed."""
+    """Return the folder for downloads, made if needed: `$REIDLIB_CACHE` or `~/.cache/reidlib`."""
     folder = Path(os.environ.get("REIDLIB_CACHE") or Path.home() / ".cache" / "reidlib")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

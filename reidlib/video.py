@@ -253,13 +253,13 @@ def _capture_frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Fra
             index += 1
     finally:
         capture.release()
-    where = display_name(source)
+    where, fault = display_name(source), ConnectionError if live else ValueError
     if not index:
-        fault = ConnectionError if live else ValueError
         raise fault(f"{where} gave no frame that decodes; record or connect it again")
-    short = index < promised - max(2, 0.02 * promised)
+    least = 0.98 * promised - 2  # some containers only estimate, from time and rate
+    short = index < least and seconds < least / rate
     if live or short:
-        hint = f" of the {promised:.0f} in its header; it is cut short or damaged" if short else ""
+        hint = f" of {promised:.0f} in its header: cut short, damaged, or mislabelled" * short
         warnings.warn(f"{where} stopped after {index} frames{hint}", stacklevel=3)
 
 

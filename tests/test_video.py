@@ -113,7 +113,7 @@ def test_a_cut_off_file_gives_what_it_holds_and_a_warning(clips, tmp_path, endin
         seen = [number(image) for _, _, image in video.read(path)]
     assert 5 < len(seen) < 45 and seen[:-2] == list(range(len(seen) - 2))
     if ending != "mkv":  # its header promises no number of frames
-        assert f"stopped after {len(seen)} frames of the 50 in its header" in str(caught[0].message)
+        assert f"stopped after {len(seen)} frames of 50 in its header" in str(caught[0].message)
         assert caught[0].filename == __file__
     # The header says 50; a few frames at the cut may be there without decoding.
     assert len(seen) - 1 <= video.probe(path).frames <= len(seen) + 4
@@ -129,7 +129,7 @@ def test_a_header_that_lies_about_the_number_of_frames(clips, tmp_path):
     path = tmp_path / "liar.avi"
     path.write_bytes(data)
     assert video.probe(path).frames == 50
-    with pytest.warns(UserWarning, match="stopped after 50 frames of the 5000"):
+    with pytest.warns(UserWarning, match="stopped after 50 frames of 5000"):
         assert len(list(video.read(path))) == 50
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is missing from what was asked for
@@ -149,9 +149,11 @@ def test_an_mp4_without_its_index(tmp_path, clips):
         video.read(tmp_path / "cut.mp4")
 
 
-def test_uneven_time_stamps_are_kept(tmp_path):
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
+def test_uneven_time_stamps_are_kept(tmp_path, ending):
+    path = tmp_path / f"uneven.{ending}"
     ticks = [0, 1, 2, 3, 50, 51, 52]  # a stall of almost two seconds at 25 a second
-    with av.open(str(tmp_path / "uneven.mp4"), "w") as container:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         for i, tick in enumerate(ticks):
@@ -159,10 +161,12 @@ def test_uneven_time_stamps_are_kept(tmp_path):
             frame.pts = tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    seconds = [s for _, s, _ in video.read(tmp_path / "uneven.mp4")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # seven frames in two seconds are not cut short
+        seconds = [s for _, s, _ in video.read(path)]
     np.testing.assert_allclose(seconds, np.array(ticks) / 25, atol=1e-3)
-    np.testing.assert_allclose(video.times(tmp_path / "uneven.mp4"), seconds, atol=1e-3)
-    assert video.probe(tmp_path / "uneven.mp4").fps == pytest.approx(6 / (52 / 25), rel=0.01)
+    np.testing.assert_allclose(video.times(path), seconds, atol=1e-3)
+    assert video.probe(path).fps == pytest.approx(6 / (52 / 25), rel=0.01)
 
 
 def test_memory_stays_constant(tmp_path):
