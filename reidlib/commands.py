@@ -60,10 +60,10 @@ def detect(args) -> str:
     with _film(args.film, about.fps) as film:
         frames = video.read(args.video)
         for index, seconds, image in tqdm(frames, "detect", about.frames, leave=False):
-            boxes = detector([image])[0]
-            found.append(boxes.assign(frame=index, time=seconds, track=-1))
+            people = detector([image])[0]
+            found.append(people.assign(frame=index, time=seconds))
             if film:
-                film.write(drawing.draw_tracks(image, boxes, identity="none"))
+                film.write(drawing.draw_tracks(image, people))
         table = pd.concat(found, ignore_index=True)
         annotation.write_mot(table, args.out)
     _wrote(args.out, args.film)

@@ -42,7 +42,7 @@ def draw_tracks(
     """Return a copy of an RGB image with one coloured, numbered box a row of `table`.
 
     `table` has columns x1 y1 x2 y2 (pixels) and one named `identity`, shown as the number and
-    turned into the colour; without that column boxes are grey and bear the confidence, if any.
+    turned into the colour; without that column boxes are orange and bear the confidence, if any.
     """
     canvas = np.ascontiguousarray(image).copy()
     corners = table[["x1", "y1", "x2", "y2"]].round().astype(int).to_numpy()
@@ -52,9 +52,9 @@ def draw_tracks(
     else:
         scores = table["confidence"] if "confidence" in table else [None] * len(table)
         texts = ["" if score is None else f"{score:.2f}" for score in scores]
-        colours = [UNKNOWN] * len(table)
+        colours = [person_colour(0)] * len(table)
     for (x1, y1, x2, y2), text, colour in zip(corners.tolist(), texts, colours):
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, thickness, cv2.LINE_AA)
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, thickness)
         _label(canvas, text, x1, y1, colour)
     return canvas
 

@@ -73,7 +73,7 @@ def figures(
 
     `clips` are the cameras with their sampled crops, `rows` the identified tracklets, `ranked` the
     tracklets to compare in the rank grid and their vectors, `table` and `vectors` every box with
-    its vector.
+    its identity and its vector.
     """
     from reidlib.plots import demonstration, features, model, style
 
@@ -95,13 +95,12 @@ def figures(
             [cameras[query] for query, _ in pairs],
             "The most similar tracks, and how similar they are (cosine)",
         )
-    names = rows.set_index(["camera", "track"])["identity"]
-    people = names.reindex(pd.MultiIndex.from_frame(table[["camera", "track"]])).to_numpy()
-    seen = np.flatnonzero(np.isfinite(vectors).all(axis=1) & np.isfinite(people))
+    people = table["identity"].to_numpy()
+    seen = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (people > 0))
     seen = seen[:: max(1, len(seen) // 400)]
     if len(seen) > 3:
         drawn["embedding_map"] = features.embedding_map(
-            vectors[seen], people[seen].astype(int), table["camera"].iloc[seen].tolist(), "tsne"
+            vectors[seen], people[seen], table["camera"].iloc[seen].tolist(), "tsne"
         )
     return {name: style.save(figure, folder / f"{name}.png") for name, figure in drawn.items()}
 
@@ -120,31 +119,22 @@ def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]
     return {"rank-1": result.cmc[0], "mAP": result.mAP, "mINP": result.mINP}
 
 
-def metrics(
-    clips: Sequence,
-    rows: pd.DataFrame,
-    means: np.ndarray,
-    quality: pd.DataFrame,
-    seconds: Mapping[str, float],
-    settings: Mapping[str, object],
-) -> dict:
-    """Return everything worth keeping as one nested dictionary of plain values."""
+def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.DataFrame) -> dict:
+    """Return what was found as a nested dictionary of plain values, for `write_json`."""
     frames = sum(clip.about.frames for clip in clips)
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
-        "settings": settings,
         "people": int(rows["identity"].nunique()),
         "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
         "frames a second": frames / max(sum(clip.seconds for clip in clips), 1e-9),
-        "seconds": dict(seconds),
         "cameras": {
             clip.camera: {
                 "file": clip.path.name,
                 "width": clip.about.width,
                 "height": clip.about.height,
                 "frames": clip.about.frames,
-                "duration, s": clip.about.duration,
+                "seconds": clip.about.duration,
                 "tracks": int(clip.table["track"].nunique()),
                 "people": int(rows.loc[rows["camera"] == clip.camera, "identity"].nunique()),
                 "frames a second": clip.about.frames / max(clip.seconds, 1e-9),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
 
+from reidlib import boxes
 from reidlib.plots import style
 
 
@@ -162,17 +163,6 @@ def trajectories(
 
 
 def ground_points(table: pd.DataFrame, camera: Mapping) -> pd.DataFrame:
-    """Return where the feet of each box stand on the ground: frame, track, x, y in metres.
-
-    The middle of a box's lower edge is carried to the plane Z = 0 by the calibration of `camera`
-    (``K``, ``R``, ``t``), as in Hartley and Zisserman (2004), chapter 8. Feet above the horizon,
-    which are on no ground, give NaN.
-    """
-    K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
-    from_ground = K @ np.column_stack([R[:, 0], R[:, 1], t.reshape(3)])
-    feet = np.column_stack([(table["x1"] + table["x2"]) / 2, table["y2"], np.ones(len(table))])
-    point = feet @ np.linalg.inv(from_ground).T
-    point[point[:, 2] <= 0] = np.nan  # the third value is 1 / depth
-    result = table[["frame", "track"]].copy()
-    result["x"], result["y"] = point[:, 0] / point[:, 2], point[:, 1] / point[:, 2]
-    return result
+    """Return tracks on the ground: frame, track, x, y in metres, by `boxes.on_ground`."""
+    x, y = boxes.on_ground(table[["x1", "y1", "x2", "y2"]].to_numpy(), camera).T
+    return table[["frame", "track"]].assign(x=x, y=y)

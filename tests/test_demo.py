@@ -1,0 +1,256 @@
+import json
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import annotation, demo, features, films, report, summary, video
+
+WIDTH, HEIGHT, FPS = 160, 120, 10
+RED, GREEN, BLUE = (220, 40, 40), (40, 200, 40), (40, 40, 220)
+
+
+def paint(path, people, frames=30):
+    """Write a clip of people, (colour, x at the start, speed, first, last), and its truth."""
+    rows = []
+    with video.Writer(path, FPS, crf=18) as writer:
+        for frame in range(frames):
+            image = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+            for number, (colour, x, speed, first, last) in enumerate(people):
+                if first <= frame < last:
+                    left, top = round(x + speed * frame), 6 + 36 * number
+                    image[top : top + 32, left : left + 14] = colour
+                    pid = (RED, GREEN, BLUE).index(colour) + 1
+                    rows.append((frame, pid, left, top, left + 14, top + 32))
+            writer.write(image)
+    truth = pd.DataFrame(rows, columns=["frame", "track", *demo.BOX])
+    annotation.write_mot(truth.assign(confidence=1, visibility=1.0), path.with_suffix(".txt"))
+    return path
+
+
+def detector(images):
+    """Find the people by their colour: saturated pixels, one box a hue."""
+    tables = []
+    for image in images:
+        rows = []
+        for channel in range(3):
+            others = np.delete(image.astype(int), channel, axis=2).max(axis=2)
+            y, x = np.nonzero(image[..., channel] > others + 60)
+            if len(x) > 50:
+                rows.append((x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9))
+        tables.append(pd.DataFrame(rows, columns=[*demo.BOX, "confidence"], dtype=float))
+    return tables
+
+
+def extractor(images):
+    """Return the mean colour of the middle of each crop, less grey, as a unit vector."""
+    middles = [image[image.shape[0] // 4 : -image.shape[0] // 4] for image in images]
+    means = np.array([middle.mean(axis=(0, 1)) for middle in middles]) - 110
+    return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+
+
+extractor.threshold = 0.3
+
+
+@pytest.fixture(scope="module")
+def plaza(tmp_path_factory):
+    """Two cameras; the red and the green person are in both, the blue one in the second only."""
+    folder = tmp_path_factory.mktemp("clips")
+    a = paint(folder / "a.mp4", [(RED, 5, 2, 0, 30), (GREEN, 130, -2, 0, 25)])
+    b = paint(
+        folder / "b.mp4", [(GREEN, 5, 2, 5, 30), (RED, 70, 1, 12, 30), (BLUE, 130, -2, 0, 30)]
+    )
+    return a, b
+
+
+@pytest.fixture(scope="module")
+def result(plaza, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "demo"
+    truth = [path.with_suffix(".txt") for path in plaza]
+    return out, demo.run(plaza, out, truth=truth, detector=detector, extractor=extractor)
+
+
+def test_everybody_keeps_one_number_in_both_cameras(result):
+    out, metrics = result
+    assert metrics["people"] == 3 and metrics["people in several cameras"] == 2
+    rows = pd.read_csv(out / "identities.csv")
+    assert (rows.groupby("pid")["identity"].nunique() == 1).all()
+    assert set(rows["pid"]) == {1, 2, 3}
+    scores = pd.DataFrame.from_dict(metrics["scores"], orient="index")
+    assert list(scores.index) == ["a", "a, linked", "b", "b, linked", "all cameras"]
+    assert (scores["IDF1"] > 0.9).all()
+    assert metrics["between cameras"]["rank-1"] == 1
+
+
+def test_everything_promised_is_written_and_whole(result):
+    out, metrics = result
+    for name in ("a.mp4", "b.mp4", "side_by_side.mp4"):
+        assert video.probe(out / name).frames == 30
+    assert (video.probe(out / "side_by_side.mp4").width, video.probe(out / "a.mp4").width) == (
+        960,
+        160,
+    )
+    for name in ("rank_grid", "embedding_map", "timeline", "people"):
+        assert cv2.imread(str(out / f"{name}.png")).std() > 5
+    tracks = annotation.read_mot(out / "tracks" / "a.txt")
+    assert set(tracks.columns) >= {"frame", "track", "x1"} and len(tracks) > 45
+    vectors, table = features.read(out / "features.npz")
+    assert len(vectors) == len(table) == len(pd.read_csv(out / "identities.csv"))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert not list(out.glob(".*"))
+
+
+def test_metrics_hold_versions_settings_and_times(result):
+    out, metrics = result
+    kept = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert kept["versions"]["numpy"] == np.__version__
+    assert kept["settings"]["link threshold"] == 0.3
+    assert kept["people"] == 3 and kept["cameras"]["a"]["frames"] == 30
+    assert all(value >= 0 for value in kept["seconds"].values()) and kept["frames a second"] > 0
+    assert sum(kept["seconds"].values()) == pytest.approx(
+        sum(metrics["seconds"].values()), abs=0.01
+    )
+
+
+def test_the_report_needs_no_other_file(result):
+    out, _ = result
+    text = (out / "report.html").read_text("utf-8")
+    assert text.count("<video") == 1 and "data:video/mp4" in text
+    assert len(re.findall(r'(?:src|href)="(?!data:)[^"]*"', text)) == 3  # links to the films
+    assert not re.search(r'(?:src|href)="(?:https?:|/)', text) and "<script" not in text
+    assert len(re.findall("<img [^>]*alt=", text)) == text.count("<img ")
+    assert "Person 3" in text and "all cameras" in text
+
+
+def test_films_show_the_persons_colour(result):
+    out, _ = result
+    from reidlib.drawing import person_colour
+
+    rows = pd.read_csv(out / "identities.csv")
+    identity = rows.loc[(rows["pid"] == 1) & (rows["camera"] == "a"), "identity"].iloc[0]
+    *_, (_, _, image) = video.read(out / "a.mp4", start=20, stop=21)
+    left_edge = image[15:30, 5 + 2 * 20 - 1 : 5 + 2 * 20 + 2].reshape(-1, 3).astype(int)
+    assert np.abs(left_edge - person_colour(identity)).sum(axis=1).min() < 90
+
+
+def test_one_clip_alone_compares_early_with_late(plaza, tmp_path):
+    metrics = demo.run(plaza[1:], tmp_path, detector=detector, extractor=extractor)
+    assert metrics["people"] == 3 and metrics["scores"] == {} and metrics["between cameras"] == {}
+    assert not (tmp_path / "side_by_side.mp4").exists() and (tmp_path / "rank_grid.png").exists()
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "early half of each track" in text and "nobody wrote down who is who" in text
+
+
+def test_early_and_late_halves_share_their_track():
+    table = pd.DataFrame(
+        {"camera": "a", "track": np.repeat([1, 2], 12), "frame": list(range(12)) * 2}
+    )
+    table = table.assign(time=table["frame"] / 10, confidence=0.9)
+    vectors = np.repeat(np.eye(2, dtype=np.float32), 12, axis=0)
+    rows, _ = demo.tracklets(table, vectors)
+    rows = rows.assign(identity=[1, 2], pid=-1)
+    cut, means = demo.early_and_late(rows, table, vectors)
+    assert sorted(cut["camera"]) == ["a", "a", "a late", "a late"]
+    assert (cut["pid"] == cut["track"]).all() and len(means) == 4
+
+
+def test_tracklets_leave_out_short_ones_and_boxes_without_vector():
+    table = pd.DataFrame({"camera": "a", "track": [1] * 8 + [2] * 3, "frame": range(11)})
+    table = table.assign(time=table["frame"] / 10, confidence=0.5)
+    vectors = np.tile(np.float32([0.6, 0.8]), (11, 1))
+    vectors[0] = np.nan
+    rows, means = demo.tracklets(table, vectors)
+    assert rows[["track", "first", "last", "frames"]].to_numpy().tolist() == [[1, 1, 7, 7]]
+    np.testing.assert_allclose(means, [[0.6, 0.8]], rtol=1e-6)
+
+
+def test_true_people_takes_the_majority_and_knows_nobody():
+    boxes = [[0, 0, 10, 10]] * 3 + [[50, 50, 60, 60]]
+    truth = pd.DataFrame(boxes[:3], columns=demo.BOX).assign(frame=[0, 1, 2], track=[7, 7, 8])
+    found = pd.DataFrame(boxes, columns=demo.BOX).assign(frame=[0, 1, 2, 2], track=[1, 1, 1, 2])
+    assert demo.true_people(found, truth).to_dict() == {1: 7, 2: -1}
+    assert demo.true_people(found, truth[:0]).to_dict() == {1: -1, 2: -1}
+
+
+def test_samples_stay_few_and_spread_out():
+    samples, image = demo.Samples(limit=4), np.zeros((50, 50, 3), np.uint8)
+    box = pd.DataFrame({"track": [1, 2], "x1": 0, "y1": 0, "x2": [9, 0], "y2": [20, 20]})
+    for frame in range(200):
+        samples(frame, image, box)
+    frames = [index for index, _ in samples.crops[1]]
+    assert 2 <= len(frames) <= 4 and frames[0] == 0 and frames[-1] >= 96
+    assert 2 not in samples.crops  # a box without area gives no picture
+
+
+def test_side_by_side_follows_the_clock(plaza, tmp_path):
+    slow = tmp_path / "slow.mp4"
+    video.write(slow, (image for _, _, image in video.read(plaza[0], stop=10)), 5)
+    clips = demo.clips([plaza[0], slow])
+    table = pd.DataFrame(columns=["camera", "frame", "identity", *demo.BOX])
+    films.write(clips, table, tmp_path)
+    assert video.probe(tmp_path / "slow.mp4").frames == 10
+    assert video.probe(tmp_path / "side_by_side.mp4").frames == 30
+
+
+def test_cameras_of_the_same_name_are_kept_apart(plaza, tmp_path):
+    other = tmp_path / "a.mp4"
+    other.write_bytes(plaza[0].read_bytes())
+    assert [clip.camera for clip in demo.clips([plaza[0], other])] == ["1_a", "2_a"]
+
+
+def test_bad_input_writes_nothing(plaza, tmp_path):
+    out = tmp_path / "out"
+    tools = {"detector": detector, "extractor": extractor}
+    with pytest.raises(FileNotFoundError):
+        demo.run([tmp_path / "missing.mp4"], out, **tools)
+    with pytest.raises(ValueError, match="1 videos but 2 truth files"):
+        demo.run(plaza[:1], out, truth=["a.txt", "b.txt"], **tools)
+    (tmp_path / "note.mp4").write_text("not a video")
+    with pytest.raises(ValueError, match="note.mp4"):
+        demo.run([tmp_path / "note.mp4"], out, **tools)
+    assert not out.exists()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        demo.run(plaza, tmp_path / "file" / "out", **tools)
+
+
+def test_footage_without_people_says_so(tmp_path):
+    path = paint(tmp_path / "empty.mp4", [])
+    with pytest.raises(ValueError, match="nobody was followed.*empty.mp4"):
+        demo.run([path], tmp_path / "out", detector=detector, extractor=extractor)
+    assert not list((tmp_path / "out").glob("*.*"))
+
+
+def test_a_camera_that_sees_nobody_does_no_harm(plaza, tmp_path):
+    empty = paint(tmp_path / "empty.mp4", [])
+    metrics = demo.run([plaza[0], empty], tmp_path / "out", detector=detector, extractor=extractor)
+    assert metrics["people"] == 2 and metrics["cameras"]["empty"]["people"] == 0
+
+
+def test_json_is_plain(tmp_path):
+    values = {
+        "a": np.float32(0.123456),
+        "b": float("nan"),
+        3: [np.int64(2), None, True],
+        "p": tmp_path,
+    }
+    summary.write_json(tmp_path / "a.json", values)
+    kept = json.loads((tmp_path / "a.json").read_text("utf-8"))
+    assert kept == {"a": 0.1235, "b": None, "3": [2, None, True], "p": str(tmp_path)}
+
+
+def test_report_escapes_what_it_is_given(tmp_path):
+    table = report.table(pd.DataFrame({"value": ["<b>", 1.23456]}, index=["x", "y"]))
+    assert "&lt;b&gt;" in table and "<b>" not in table
+    page = report.page("A <title>", "lead & more", [report.facts({"people": "<3"})])
+    assert "A &lt;title&gt;" in page and "lead &amp; more" in page and "&lt;3" in page
+    assert "prefers-color-scheme: dark" in page and "@media print" in page
+
+
+def test_a_long_film_is_linked_instead_of_embedded(tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").write_bytes(b"x" * 100)
+    assert "data:video/mp4;base64," in report.film(tmp_path / "film.mp4", "a film")
+    monkeypatch.setattr(report, "EMBED_BELOW", 10)
+    assert '<video src="film.mp4"' in report.film(tmp_path / "film.mp4", "a film")
