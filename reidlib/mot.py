@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 
 from . import boxes
 
@@ -13,10 +14,11 @@ BOX = ["x1", "y1", "x2", "y2"]
 def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.Series:
     """Return MOTA, IDF1, HOTA and what they are made of, as a Series.
 
-    Both tables are as from `annotation.read_mot`: frame, track, x1 y1 x2 y2; truth with
-    confidence 0 is ignored. A box is found when its IoU with the truth is at least `iou`; HOTA
-    averages over .05 to .95. Computed by the library `trackers` (Roboflow), after CLEAR MOT
-    (Bernardin and Stiefelhagen, 2008), IDF1 (Ristani et al., 2016), HOTA (Luiten et al., 2021).
+    Both tables are as from `annotation.read_mot`: frame, track, x1 y1 x2 y2. True boxes with
+    confidence 0, and tracks on them, do not count (Milan et al., 2016). A person is found when the
+    IoU with the true box is at least `iou`; HOTA averages over .05 to .95. Computed by the library
+    `trackers` (Roboflow) after Bernardin and Stiefelhagen (2008, MOTA), Ristani et al. (2016, IDF1)
+    and Luiten et al. (2021, HOTA).
     Raises ValueError when a column is missing, the truth is empty, or a frame has one track twice.
     """
     from trackers.eval import (
@@ -31,9 +33,13 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.
     groups = [dict(list(table.groupby("frame"))) for table in (truth, tracks)]
     for frame in frames:
         t, p = (g.get(frame, table[:0]) for g, table in zip(groups, (truth, tracks)))
-        true_ids.append(t.track.to_numpy(int))
-        ids.append(p.track.to_numpy(int))
-        overlaps.append(boxes.iou(t[BOX], p[BOX]).astype(float))
+        overlap = boxes.iou(t[BOX], p[BOX]).astype(float)
+        counts = t.counts.to_numpy(bool)
+        pairs = zip(*linear_sum_assignment(-overlap))
+        ignored = [j for i, j in pairs if overlap[i, j] >= iou and not counts[i]]
+        true_ids.append(t.track.to_numpy(int)[counts])
+        ids.append(np.delete(p.track.to_numpy(int), ignored))
+        overlaps.append(np.delete(overlap[counts], ignored, axis=1))
     clear = compute_clear_metrics(true_ids, ids, overlaps, threshold=iou)
     identity = compute_identity_metrics(true_ids, ids, overlaps, threshold=iou)
     hota = compute_hota_metrics(true_ids, ids, overlaps)
@@ -48,7 +54,7 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.
             "fragmentations": clear["Frag"],
             "false_positives": clear["CLR_FP"],
             "misses": clear["CLR_FN"],
-            "people": truth.track.nunique(),
+            "people": truth.track[truth.counts].nunique(),
             "tracks": tracks.track.nunique(),
         }
     )
@@ -58,10 +64,10 @@ def _checked(table: pd.DataFrame, label: str) -> pd.DataFrame:
     missing = [c for c in ("frame", "track", *BOX) if c not in table]
     if missing:
         raise ValueError(f"{label} lacks {', '.join(missing)}; expected frame, track, x1 y1 x2 y2")
-    if label == "truth" and "confidence" in table:
-        table = table[table.confidence != 0]
-    if label == "truth" and table.empty:
-        raise ValueError("truth holds no boxes to score against; check the ground truth file")
+    if label == "truth":
+        table = table.assign(counts=table.confidence != 0 if "confidence" in table else True)
+        if not table.counts.any():
+            raise ValueError("truth holds no boxes to score against; check the ground truth file")
     twice = table[table.duplicated(["frame", "track"])]
     if len(twice):
         first = twice.iloc[0]
