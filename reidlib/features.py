@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -326,7 +327,7 @@ def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
             vectors = content["vectors"]
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a feature file: {error}; write it again") from error
     if len(vectors) != len(table):
         raise ValueError(

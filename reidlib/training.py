@@ -110,24 +110,15 @@ def embed(model: nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros((0, model.dim), np.float32)
 
 
-def validator(
-    dataset: datasets.Dataset, size: tuple[int, int] = models.SIZE
-) -> Callable[[nn.Module], dict[str, float]]:
-    """Return a function that ranks the gallery for each query with a model: rank1 and mAP.
-
-    For ``fit(..., validate=...)``; the images are read once.
-    """
-    parts = [
-        (datasets.read_images(part.path, size), part.pid.to_numpy(), part.camid.to_numpy())
-        for part in (dataset.query, dataset.gallery)
-    ]
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        query, gallery = ((embed(model, images), *labels) for images, *labels in parts)
-        result = ranking.evaluate(*query, *gallery)
-        return {"rank1": float(result.cmc[0]), "mAP": float(result.mAP)}
-
-    return validate
+def evaluate(
+    model: nn.Module, dataset: datasets.Dataset, size: tuple[int, int] = models.SIZE
+) -> ranking.Result:
+    """Rank the data set's gallery for each query with `model`; see ranking.evaluate."""
+    parts = []
+    for table in (dataset.query, dataset.gallery):
+        images = datasets.read_images(table.path, size)
+        parts += [embed(model, images), table.pid.to_numpy(), table.camid.to_numpy()]
+    return ranking.evaluate(*parts)
 
 
 def fit(

@@ -102,6 +102,12 @@ def read(folder: Path) -> pd.DataFrame:
     return pd.DataFrame({"path": paths, **labels})
 
 
+def scores(model: nn.Module, dataset: datasets.Dataset) -> dict[str, float]:
+    """Return rank-1 and mAP on the people held out."""
+    result = training.evaluate(model, dataset)
+    return {"rank1": result.cmc[0], "mAP": result.mAP}
+
+
 def equal_error(model: nn.Module, dataset: datasets.Dataset) -> tuple[float, float]:
     """Return the cosine distance where misses are as frequent as false matches, and that rate."""
     parts = []
@@ -142,7 +148,7 @@ def main() -> None:
     training.fit(
         model, dataset, epochs=arguments.epochs, lr=2e-3, optimiser="adamw", weight_decay=1e-2,
         augment=camera, bfloat16=True, seed=arguments.seed,
-        validate=training.validator(dataset), every=2,
+        validate=lambda network: scores(network, dataset), every=2,
         checkpoint=arguments.out / "plaza_embedding_checkpoint.pt",
         on_epoch=lambda row: print(json.dumps(row), flush=True), progress=False,
     )  # fmt: skip

@@ -1,0 +1,176 @@
+"""Image sets: the layouts, the division by identity, and files that are wrong."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import datasets
+
+
+def put(path, value=100, size=(20, 10)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.full((*size, 3), value, np.uint8)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+@pytest.fixture
+def market(tmp_path):
+    root = tmp_path / "market"
+    for name in ("0002_c1s1_000451_03.jpg", "0002_c2s1_000776_01.jpg"):
+        put(root / "bounding_box_train" / name)
+    put(root / "query" / "0003_c1s1_000001_00.jpg")
+    for name in ("-1_c1s1_000001_01", "0000_c2s2_000002_00", "0003_c4s1_000009_00"):
+        put(root / "bounding_box_test" / f"{name}.jpg")
+    (root / "bounding_box_test" / "Thumbs.db").write_text("")
+    return root
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Ten folders, two cameras with two images each."""
+    root = tmp_path / "people"
+    for pid in range(10):
+        for camera in (1, 2):
+            for k in range(2):
+                put(root / f"person {pid}" / f"x_c{camera}_{k}.png")
+    return root
+
+
+def test_market_layout(market):
+    dataset = datasets.load(market)
+    assert dataset.name == "market" and dataset.has_cameras
+    assert dataset.train.pid.tolist() == [2, 2] and dataset.train.camid.tolist() == [1, 2]
+    assert sorted(dataset.gallery.pid) == [-1, 0, 3]
+    assert dataset.gallery.set_index("pid").camid[3] == 4
+    assert dataset.summary().loc["gallery"].tolist() == [3, 1, 3]
+    assert all(path.is_file() for path in dataset.query.path)
+
+
+def test_duke_and_cuhk03_names(market):
+    put(market / "query" / "0005_c2_f0046985.jpg")
+    put(market / "query" / "0007_c1_1.png")
+    query = datasets.load(market).query.set_index("pid")
+    assert query.camid[5] == 2 and query.camid[7] == 1
+
+
+def test_msmt17_lists(tmp_path):
+    for part, folder in {
+        "train": "train",
+        "val": "train",
+        "query": "test",
+        "gallery": "test",
+    }.items():
+        pid = 0 if part in ("train", "val") else 4
+        file = f"{pid:04d}/{pid:04d}_{part}_07_0303morning_0008_0.jpg"
+        put(tmp_path / folder / file)
+        (tmp_path / f"list_{part}.txt").write_text(f"{file} {pid}\n")
+    dataset = datasets.load(tmp_path)
+    assert dataset.train.pid.tolist() == [1, 1] and dataset.query.pid.tolist() == [5]
+    assert dataset.gallery.camid.tolist() == [7] and dataset.gallery.path[0].is_file()
+
+
+def test_a_folder_for_each_identity_is_divided_by_identity(people):
+    dataset = datasets.load(people, train=0.6, seed=1)
+    assert dataset.train.pid.nunique() == 6 and dataset.query.pid.nunique() == 4
+    assert not set(dataset.train.pid) & set(dataset.query.pid)
+    assert set(dataset.query.pid) == set(dataset.gallery.pid)
+    assert not dataset.query.duplicated(["pid", "camid"]).any() and len(dataset.query) == 8
+    tables = [dataset.train, dataset.query, dataset.gallery]
+    assert pd.concat(tables).path.nunique() == 40
+    again = datasets.load(people, train=0.6, seed=1)
+    assert again.query.equals(dataset.query) and again.train.equals(dataset.train)
+    assert not datasets.load(people, train=0.6, seed=2).query.equals(dataset.query)
+
+
+def test_numbered_folders_keep_their_numbers(tmp_path):
+    for pid in (7, 12):
+        put(tmp_path / f"{pid:04d}" / "a_c1s2_000001.jpg")
+        put(tmp_path / f"{pid:04d}" / "b_c2s1.jpg")
+    dataset = datasets.load(tmp_path)
+    assert set(dataset.train.pid) | set(dataset.query.pid) == {7, 12}
+    assert set(dataset.train.camid) == {1, 2}
+
+
+def test_missing_cameras_are_said_aloud(tmp_path):
+    for pid in ("ann", "bob"):
+        for k in range(3):
+            put(tmp_path / pid / f"{k}.jpg")
+    with pytest.warns(UserWarning, match="6 of 6 images do not tell their camera.*look better"):
+        dataset = datasets.load(tmp_path)
+    assert not dataset.has_cameras and (dataset.gallery.camid == -1).all()
+    assert len(dataset.query) == 1 and len(dataset.gallery) == 2
+
+
+def test_distractors_stay_in_the_gallery():
+    table = pd.DataFrame({"path": list("abcdefgh"), "pid": [1, 1, 2, 2, 0, 0, -1, -1], "camid": 1})
+    dataset = datasets.split(table)
+    assert sorted(dataset.gallery.pid[dataset.gallery.pid < 1]) == [-1, -1, 0, 0]
+    assert (dataset.query.pid > 0).all() and (dataset.train.pid > 0).all()
+
+
+@pytest.mark.parametrize("train", [0.0, 1.0])
+def test_both_parts_need_people(people, train):
+    with pytest.raises(ValueError, match="10 identities cannot be divided"):
+        datasets.load(people, train=train)
+
+
+def test_folders_that_are_not_data_sets(tmp_path, market):
+    with pytest.raises(FileNotFoundError, match="no data set at .*nowhere.*'plaza'"):
+        datasets.load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no images in a known layout"):
+        datasets.load(tmp_path / "empty")
+    put(market / "query" / "portrait.jpg")
+    with pytest.raises(ValueError, match="portrait.jpg does not follow Market-1501"):
+        datasets.load(market)
+    for path in (market / "query").iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match="query holds no images"):
+        datasets.load(market)
+    (market / "bounding_box_train").rename(market / "training")
+    with pytest.raises(FileNotFoundError, match="no folder bounding_box_train or train"):
+        datasets.load(market)
+
+
+def test_plaza_and_its_scenarios(tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
+    for part, pid in {"train": 1, "query": 2, "gallery": 2}.items():
+        put(tmp_path / "plaza" / "crops" / part / f"{pid:04d}_c1s1_000001_00.jpg")
+    for part in ("query", "gallery"):
+        put(tmp_path / "plaza" / "scenarios" / "clothes" / part / "0003_c5s1_000001_00.jpg")
+    put(tmp_path / "plaza" / "scenarios" / "dusk" / "0002_c6s1_000001_00.jpg")
+    assert datasets.load("plaza").name == "plaza"
+    clothes = datasets.load("plaza", scenario="clothes")
+    assert clothes.name == "plaza clothes" and clothes.train.pid.tolist() == [1]
+    assert clothes.query.camid.tolist() == clothes.gallery.camid.tolist() == [5]
+    dusk = datasets.load("plaza", scenario="dusk")
+    assert dusk.query.camid.tolist() == [6] and dusk.gallery.camid.tolist() == [1]
+    with pytest.raises(FileNotFoundError, match="no scenario 'rain'; it has clothes, dusk"):
+        datasets.load("plaza", scenario="rain")
+
+
+def test_images_are_rgb_and_resized(tmp_path):
+    image = np.zeros((40, 20, 3), np.uint8)
+    image[:, :, 0] = 200
+    path = tmp_path / "größe é.png"
+    path.write_bytes(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes())
+    assert np.array_equal(datasets.read_image(path), image)
+    (one,) = datasets.read_images([path])
+    assert one.shape == (40, 20, 3)
+    many = datasets.read_images([path] * 3, (128, 64))
+    assert many.shape == (3, 128, 64, 3) and many.dtype == np.uint8
+    assert (many[..., 0] == 200).all() and (many[..., 1:] == 0).all()
+    assert datasets.read_images([], (128, 64)).shape == (0, 128, 64, 3)
+
+
+@pytest.mark.parametrize("size", [None, (128, 64)])
+def test_bad_image_files_are_named(tmp_path, size):
+    put(tmp_path / "good.jpg", size=(200, 100))
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("not an image")
+    for name in ("empty.jpg", "text.jpg"):
+        with pytest.raises(ValueError, match=f"{name} .*does not decode"):
+            datasets.read_images([tmp_path / "good.jpg", tmp_path / name], size)
+    with pytest.raises(FileNotFoundError, match="missing.jpg"):
+        datasets.read_images([tmp_path / "missing.jpg"], size)

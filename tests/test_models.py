@@ -1,0 +1,131 @@
+"""Networks: shapes, names, files, and files that are not what they should be."""
+
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from reidlib import assets, models
+
+
+def test_tiny_resnet_is_small_and_as_described():
+    network = models.TinyResNet(dim=256)
+    assert network(torch.zeros(2, 3, 128, 64)).shape == (2, 256)
+    assert sum(p.numel() for p in network.parameters()) == 242_512
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert convolutions[0].out_channels == 16
+    assert [b.conv2.out_channels for b in network.blocks] == [32, 64, 96]
+    wide = models.backbone("tiny-x2", dim=64)
+    assert [b.conv2.out_channels for b in wide.blocks] == [64, 128, 192] and wide.dim == 64
+
+
+@pytest.mark.parametrize("name, dim", [("resnet18", 512), ("mobilenet_v3_small", 576)])
+def test_backbones_give_pooled_features(name, dim):
+    network = models.backbone(name).eval()
+    images = torch.rand(2, 3, 128, 64)
+    assert network.dim == dim and network(images).shape == (2, dim)
+    assert torch.equal(network(images)[1:], network(images[1:])) or torch.allclose(
+        network(images)[1:], network(images[1:]), atol=1e-5
+    )
+
+
+def test_any_layer_can_be_taken_and_the_rest_is_dropped():
+    network = models.backbone("resnet18", layer="layer2.0.conv1")
+    assert network.dim == 128
+    assert not any("layer3" in name or "fc" in name for name, _ in network.named_parameters())
+    with pytest.raises(ValueError, match="unknown layer 'layer9'.*layer4"):
+        models.backbone("resnet18", layer="layer9")
+
+
+def test_unknown_backbones_are_listed():
+    with pytest.raises(ValueError, match="unknown backbone 'resnet19'.*tiny.*resnet18.*vgg16"):
+        models.backbone("resnet19")
+    with pytest.raises(ValueError, match="no ImageNet weights"):
+        models.backbone("tiny", pretrained=True)
+
+
+def test_no_network_is_said_plainly(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def refuse(*arguments, **options):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    with pytest.raises(assets.Unavailable, match="resnet18.*connect to the internet"):
+        models.backbone("resnet18", pretrained=True)
+
+
+def test_head_and_network_return_unit_rows():
+    head = models.SiameseHead(32, dim=16)
+    assert torch.allclose(head(torch.randn(5, 32)).norm(dim=1), torch.ones(5))
+    network = models.SiameseNetwork("tiny", dim=64, classes=7)
+    features, logits = network(torch.rand(4, 3, 128, 64))
+    assert features.shape == (4, 64) and logits.shape == (4, 7)
+    assert not torch.allclose(features.norm(dim=1), torch.ones(4))
+    embeddings = network.eval()(torch.rand(4, 3, 128, 64))
+    assert torch.allclose(embeddings.norm(dim=1), torch.ones(4), atol=1e-6)
+
+
+def test_bnneck_has_no_trained_shift_and_can_be_left_out():
+    assert not models.SiameseNetwork("tiny").neck.bias.requires_grad
+    plain = models.SiameseNetwork("tiny", neck=False)
+    assert isinstance(plain.neck, nn.Identity)
+    assert plain(torch.rand(2, 3, 128, 64))[1] is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [models.SiameseHead(8, 4, hidden=6), models.SiameseNetwork("tiny-x1.5", 32, 5, neck=False)],
+    ids=["head", "network"],
+)
+def test_saved_models_come_back(model, tmp_path):
+    models.save(model, tmp_path / "model.pt", size=(128, 64), threshold=0.3)
+    loaded = models.load(tmp_path / "model.pt")
+    assert loaded.config == model.config and not loaded.training
+    assert loaded.info == {"size": (128, 64), "threshold": 0.3}
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_files_that_are_no_weights(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no weights at"):
+        models.load(tmp_path / "missing.pt")
+    for name, content in {"text": b"hello", "empty": b"", "zip": b"PK\x03\x04 cut"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match="holds no weights"):
+            models.load(tmp_path / name)
+    torch.save({"anything": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match="expected one written by reidlib"):
+        models.load(tmp_path / "other.pt")
+
+
+def test_a_cut_short_file_and_a_false_description(tmp_path):
+    path = tmp_path / "model.pt"
+    models.save(models.SiameseHead(8, 4), path)
+    content = torch.load(path, weights_only=True)
+    content["config"]["dim"] = 5
+    torch.save(content, tmp_path / "false.pt")
+    with pytest.raises(ValueError, match="does not hold the model that it describes"):
+        models.load(tmp_path / "false.pt")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="holds no weights"):
+        models.load(path)
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("writer", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))])
+def test_pickled_code_is_never_run(writer, tmp_path):
+    path, witness = tmp_path / "evil.pt", tmp_path / "witness"
+    writer({"format": models.FORMAT, "config": Bomb(witness)}, path)
+    with pytest.raises(ValueError, match="read safely"):
+        models.load(path)
+    assert not witness.exists()

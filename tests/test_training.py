@@ -1,0 +1,280 @@
+"""Training: batches, schedules, learning, checkpoints, and interruptions."""
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from reidlib import datasets, models, training
+
+SCORES = ["epoch", "lr", "metric_loss", "id_loss", "accuracy"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def crops():
+    """Eight people in two colours each, 6 noisy crops a person."""
+    rng = np.random.default_rng(0)
+    pids = np.repeat(np.arange(8) * 10 + 5, 6)
+    colours = rng.integers(40, 216, (8, 2, 3))[np.repeat(np.arange(8), 6)]
+    images = np.repeat(colours, 16, axis=1)[:, :, None] + rng.normal(0, 12, (48, 32, 16, 3))
+    return np.clip(images, 0, 255).astype(np.uint8), pids
+
+
+def network(classes=8):
+    torch.manual_seed(1)
+    return models.SiameseNetwork("tiny", 16, classes)
+
+
+train = partial(training.fit, identities=4, images=3, epochs=4, progress=False)
+
+
+def test_sampler_balances_identities():
+    pids = np.repeat([3, 5, 9, 11, 12], [4, 9, 4, 7, 1])
+    batches = list(training.IdentitySampler(pids, identities=3, images=4, seed=1))
+    assert len(batches) == len(training.IdentitySampler(pids, 3, 4)) == 3
+    for rows in batches:
+        people, counts = np.unique(pids[rows], return_counts=True)
+        assert len(people) == 3 and (counts == 4).all()
+    assert len({pid for rows in batches for pid in pids[rows]}) == 5
+    single = [rows[pids[rows] == 12] for rows in batches if 12 in pids[rows]]
+    assert all(len(rows) == 4 and len(set(rows)) == 1 for rows in single)
+    full = [rows[pids[rows] == 5] for rows in batches if 5 in pids[rows]]
+    assert all(len(set(rows)) == 4 for rows in full)
+
+
+def test_sampler_repeats_itself_for_one_seed_and_epoch_only():
+    def epoch(seed, number):
+        sampler = training.IdentitySampler(np.repeat(np.arange(9), 5), 4, 2, seed)
+        sampler.epoch = number
+        return np.concatenate(list(sampler)).tolist()
+
+    assert epoch(0, 2) == epoch(0, 2)
+    assert epoch(0, 2) != epoch(0, 3) != epoch(1, 3)
+
+
+def test_sampler_needs_two_people():
+    with pytest.raises(ValueError, match="1 people in the data.*at least 2 people"):
+        training.IdentitySampler([7, 7, 7])
+    assert len(next(iter(training.IdentitySampler([1, 2], identities=16, images=4)))) == 8
+
+
+def test_learning_rate_rises_then_falls():
+    rate = partial(training.learning_rate, lr=1.0, warmup=0.1)
+    assert rate(0) == pytest.approx(0.01) and rate(0.05) == pytest.approx(0.505)
+    assert rate(0.1) == pytest.approx(1) and rate(0.55) == pytest.approx(0.5)
+    assert rate(1) == pytest.approx(0)
+    steps = [rate(p, schedule="step") for p in (0.3, 0.7, 0.9)]
+    assert steps == pytest.approx([1, 0.1, 0.01])
+    assert training.learning_rate(0, 1.0, warmup=0) == 1
+
+
+def test_input_is_normalised_and_channels_last(crops):
+    tensor = training.to_input(crops[0][:4])
+    assert tensor.shape == (4, 3, 32, 16)
+    assert tensor.is_contiguous(memory_format=torch.channels_last)
+    expected = (crops[0][0, 5, 7] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    assert tensor[0, :, 5, 7].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["triplet", "contrastive", "margin"])
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_a_head_learns_on_vectors(loss, optimiser):
+    rng = np.random.default_rng(0)
+    pids = np.repeat(np.arange(10), 8)
+    vectors = rng.normal(size=(10, 12))[pids] + rng.normal(size=(80, 12))
+    torch.manual_seed(0)
+    history = training.fit(
+        models.SiameseHead(12, 8), (vectors, pids), loss=loss, margin=0.2, optimiser=optimiser,
+        lr=0.05 if optimiser == "sgd" else 3e-3, epochs=15, progress=False,
+    )  # fmt: skip
+    assert list(history.epoch) == list(range(1, 16))
+    assert history.metric_loss.iloc[-3:].mean() < 0.9 * history.metric_loss.iloc[:2].mean()
+
+
+def test_a_network_learns_on_images_and_is_validated(crops):
+    rows = []
+    model = network()
+    history = train(
+        model, crops, epochs=6, lr=3e-3, schedule="step", every=4, on_epoch=rows.append,
+        validate=lambda m: {"training": m.training},
+    )  # fmt: skip
+    assert history.accuracy.iloc[-1] > history.accuracy.iloc[0]
+    assert history.accuracy.iloc[-1] > 0.6 and not model.training
+    assert history.training.tolist()[3::2] == [0.0, 0.0] and history.training.isna().sum() == 4
+    assert pd.DataFrame(rows).equals(history)
+    vectors = training.embed(model, crops[0], batch=13)
+    similar = vectors @ vectors.T - 2 * np.eye(48)
+    assert (crops[1][similar.argmax(1)] == crops[1]).mean() > 0.9
+
+
+def test_evaluation_ranks_query_and_gallery(crops, tmp_path):
+    images, pids = crops
+    for i, (image, pid) in enumerate(zip(images, pids)):
+        path = tmp_path / f"{pid}" / f"{i}_c{i % 2 + 1}_0.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), image)
+    dataset = datasets.load(tmp_path)
+    model = models.SiameseNetwork("tiny", 16, classes=4)
+    before = training.evaluate(model, dataset)
+    train(model, dataset, size=(32, 16), lr=3e-3)
+    result = training.evaluate(model, dataset, size=(32, 16))
+    assert 0 <= before.mAP <= 1 and result.mAP > 0.5 and len(result.ap) == len(dataset.query)
+
+
+def test_same_seed_same_result(crops):
+    one, two, other = network(), network(), network()
+    a, b = train(one, crops, seed=3)[SCORES], train(two, crops, seed=3)[SCORES]
+    pd.testing.assert_frame_equal(a, b)
+    assert not a.equals(train(other, crops, seed=4)[SCORES])
+
+
+def equal(a, b) -> bool:
+    return all(torch.equal(t, b.state_dict()[name]) for name, t in a.state_dict().items())
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_resuming_gives_the_uninterrupted_result(crops, tmp_path, optimiser):
+    whole, first, second = network(), network(), network()
+    expected = train(whole, crops, optimiser=optimiser)
+
+    def interrupt(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(first, crops, optimiser=optimiser, checkpoint=path, on_epoch=interrupt)
+    assert not equal(first, whole)
+    history = train(second, crops, optimiser=optimiser, checkpoint=path)
+    pd.testing.assert_frame_equal(history[SCORES], expected[SCORES])
+    assert equal(second, whole)
+    # A finished run is not trained further.
+    third = network()
+    assert train(third, crops, optimiser=optimiser, checkpoint=path).equals(history)
+    assert equal(third, whole)
+
+
+def test_interrupted_inside_an_epoch(crops, tmp_path):
+    whole, resumed = network(), network()
+    train(whole, crops, augment=None)
+    calls = []
+
+    def augment(images, rng):
+        calls.append(1)
+        if len(calls) == 10:  # in the third epoch
+            raise KeyboardInterrupt
+        return images
+
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), crops, augment=augment, checkpoint=tmp_path / "run.pt")
+    history = train(resumed, crops, augment=None, checkpoint=tmp_path / "run.pt")
+    assert len(history) == 4 and equal(resumed, whole)
+
+
+SCRIPT = """
+import sys, time, numpy as np, torch
+from reidlib import models, training
+torch.set_num_threads(1)
+crops = np.load(sys.argv[1])
+torch.manual_seed(1)
+model = models.SiameseNetwork("tiny", 16, 8)
+training.fit(model, (crops["images"], crops["pids"]), identities=4, images=3, epochs=500,
+             checkpoint=sys.argv[2], progress=False)
+"""
+
+
+def test_killed_in_the_middle_the_checkpoint_is_whole(crops, tmp_path):
+    np.savez(tmp_path / "crops.npz", images=crops[0], pids=crops[1])
+    path = tmp_path / "run.pt"
+    root = os.path.dirname(os.path.dirname(training.__file__))
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "crops.npz"), str(path)],
+        env=os.environ | {"PYTHONPATH": root},
+    )
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    done = len(models.read_weights(path, training.FORMAT)["history"])
+    assert done >= 1
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # it goes on with the next epoch
+        train(network(), crops, epochs=500, checkpoint=path, on_epoch=stop)
+    assert len(models.read_weights(path, training.FORMAT)["history"]) == done + 1
+
+
+def test_checkpoints_that_do_not_fit_are_refused(crops, tmp_path):
+    path = tmp_path / "run.pt"
+    train(network(), crops, epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match="was made with {'lr': 0.001}.*same settings"):
+        train(network(), crops, epochs=1, lr=0.002, checkpoint=path)
+    models.save(network(), tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="is not a 'reidlib-checkpoint-1' file"):
+        train(network(), crops, checkpoint=tmp_path / "model.pt")
+    path.write_bytes(b"cut")
+    with pytest.raises(ValueError, match="holds no weights"):
+        train(network(), crops, checkpoint=path)
+
+
+def test_a_folder_that_cannot_be_written(crops, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write"):
+        train(network(), crops, epochs=1, checkpoint=tmp_path / "file" / "run.pt")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"loss": "quadruplet"}, "unknown loss 'quadruplet'"),
+        ({"mining": "hardest"}, "unknown mining 'hardest'"),
+        ({"margin": -1.0}, "margin is -1.0"),
+        ({"optimiser": "lion"}, "optimiser 'lion'.*adam, adamw, sgd"),
+        ({"schedule": "linear"}, "cosine, step"),
+    ],
+)
+def test_bad_settings(crops, options, message):
+    with pytest.raises(ValueError, match=message):
+        train(network(), crops, **options)
+
+
+def test_data_that_does_not_fit(crops):
+    with pytest.raises(ValueError, match="classifies 7 identities, the data hold 8"):
+        train(network(classes=7), crops)
+    with pytest.raises(ValueError, match=r"shape \(48, 32, 16, 3\) and 5 identities"):
+        train(network(), (crops[0], crops[1][:5]))
+
+
+def test_accelerate_takes_over_device_and_gradients(crops):
+    accelerate = pytest.importorskip("accelerate")
+    ours, theirs = network(), network()
+    expected = train(ours, crops, epochs=2)
+    history = train(theirs, crops, epochs=2, accelerator=accelerate.Accelerator(cpu=True))
+    pd.testing.assert_frame_equal(history[SCORES], expected[SCORES])
+    assert equal(ours, theirs)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(crops):
+    model = network()
+    history = train(model, crops, epochs=2)
+    assert next(model.parameters()).is_cuda and np.isfinite(history.metric_loss).all()
