@@ -104,8 +104,8 @@ def extract(args) -> str:
         table = pd.concat([part.assign(part=name) for name, part in parts.items()])
         vectors = _embed(table, extractor)
     else:
-        detector = detectors.load()
-        table, vectors = tracking.track(args.source, detector, extractor, embeddings=True)
+        video.probe(args.source)  # fails with the reason before anything is loaded
+        table, vectors = tracking.track(args.source, detectors.load(), extractor, embeddings=True)
     features.write(args.out, vectors, table)
     path = args.out.with_suffix(".npz")
     _wrote(path, path.with_suffix(".csv"))

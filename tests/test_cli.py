@@ -1,0 +1,356 @@
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import __main__ as cli
+from reidlib import annotation, assets, commands, features, tracking, video
+
+COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A film of two seconds in which a light box walks from left to right."""
+    path = tmp_path / "clip.mp4"
+    rng = np.random.default_rng(0)
+    ground = rng.integers(60, 120, (120, 160, 3), dtype=np.uint8)
+    with video.Writer(path, 10) as writer:
+        for frame in range(20):
+            image = ground.copy()
+            image[40:100, 10 + 5 * frame : 34 + 5 * frame] = 240
+            writer.write(image)
+    return path
+
+
+@pytest.fixture
+def people(tmp_path):
+    """A data set in Market-1501 folders: six people in two cameras, each with a colour."""
+    rng = np.random.default_rng(1)
+    colours = rng.integers(0, 255, (9, 3))
+    for folder, pids in {
+        "train": range(1, 5),
+        "query": range(5, 9),
+        "gallery": range(5, 9),
+    }.items():
+        (tmp_path / "people" / folder).mkdir(parents=True)
+        for pid in pids:
+            for camid, frame in ((1, 0), (1, 7), (2, 3), (2, 9)):
+                if folder == "query" and frame > 5:
+                    continue
+                noise = rng.normal(0, 20, (64, 32, 3))
+                image = np.clip(colours[pid] + noise, 0, 255).astype(np.uint8)
+                name = annotation.market_name(pid, camid, frame, index=folder == "query")
+                cv2.imwrite(str(tmp_path / "people" / folder / name), image[..., ::-1])
+    return tmp_path / "people"
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """Stand in for a network: whatever is nearly white is a person."""
+
+    def find(images):
+        tables = []
+        for image in images:
+            y, x = np.nonzero(image.min(axis=2) > 200)
+            rows = [(x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9)] if len(x) > 20 else []
+            columns = ["x1", "y1", "x2", "y2", "confidence"]
+            tables.append(pd.DataFrame(rows, columns=columns, dtype=float))
+        return tables
+
+    monkeypatch.setattr(commands.detectors, "load", lambda *_, **__: find)
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command in this process; returns status, standard output and standard error."""
+
+    def run(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        text = capsys.readouterr()
+        return SimpleNamespace(status=status, out=text.out, err=text.err)
+
+    return run
+
+
+def refused(result, *words):
+    """Check for status 2 and one clear line that has all the words."""
+    assert result.status == 2
+    lines = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and "Traceback" not in result.err
+    for word in words:
+        assert word in lines[0]
+
+
+def test_collect(call, clip, tmp_path):
+    result = call("collect", clip, "--out", tmp_path / "frames", "--every", "500ms")
+    assert result.status == 0 and result.out.splitlines()[-1].startswith("4 frames, quality: ")
+    assert len(list((tmp_path / "frames").glob("frame_*.jpg"))) == 4
+    table = pd.read_csv(tmp_path / "frames" / "quality.csv")
+    assert len(table) == 4 and {"sharpness", "brightness"} <= set(table)
+    for name in ("quality.png", "contact_sheet.png"):
+        assert cv2.imread(str(tmp_path / "frames" / name)) is not None
+
+
+def test_collect_refuses(call, clip, tmp_path):
+    out = tmp_path / "frames"
+    refused(call("collect", clip, "--out", out, "--every", "often"), "often", "1s")
+    refused(call("collect", tmp_path / "missing.mp4", "--out", out), "missing.mp4")
+    (tmp_path / "empty.mp4").touch()
+    refused(call("collect", tmp_path / "empty.mp4", "--out", out), "empty.mp4")
+    refused(call("collect", clip), "--out")
+    assert not out.exists()
+    refused(call("collect", clip, "--out", clip / "frames"), "clip.mp4")
+
+
+def test_detect(call, clip, detector, tmp_path):
+    out, film = tmp_path / "boxes.txt", tmp_path / "boxes.mp4"
+    result = call("detect", clip, "--out", out, "--video", film)
+    assert result.status == 0 and result.out.splitlines()[-1] == "20 people found in 20 frames"
+    assert f"wrote {out}" in result.out and f"wrote {film}" in result.out
+    table = annotation.read_mot(out)
+    assert len(table) == 20 and set(table["track"]) == {-1}
+    assert video.probe(film).frames == 20
+
+
+def test_detect_refuses(call, clip, detector, tmp_path, monkeypatch):
+    out, before = tmp_path / "boxes.txt", clip.read_bytes()
+    refused(call("detect", clip, "--out", clip), "is the input")
+    refused(call("detect", clip, "--out", out, "--video", clip), "is the input")
+    refused(call("detect", clip, "--out", out, "--video", tmp_path / "film.gif"), ".mp4")
+    refused(call("detect", clip, "--out", tmp_path), "is a folder")
+    refused(call("detect", clip, "--out", clip / "boxes.txt"), "cannot write")
+    monkeypatch.undo()
+    refused(call("detect", clip, "--out", out, "--detector", "yollo11n"), "yollo11n", "yolo11n")
+    assert clip.read_bytes() == before and not out.exists()
+
+
+def test_track_and_its_scores(call, clip, detector, tmp_path):
+    out = tmp_path / "tracks.txt"
+    result = call("track", clip, "--out", out, "--features", "histogram")
+    assert result.status == 0 and result.out.splitlines()[-1] == "1 tracks"
+    tracks = annotation.read_mot(out)
+    assert tracks["track"].nunique() == 1 and len(tracks) >= 18
+    film = tmp_path / "tracks.mp4"
+    arguments = ("--truth", out, "--video", film, "--features", "histogram")
+    result = call("track", clip, "--out", tmp_path / "again.txt", *arguments)
+    assert "IDF1 1.000" in result.out and video.probe(film).frames == 20
+
+
+def test_track_refuses(call, clip, detector, tmp_path):
+    out = tmp_path / "tracks.txt"
+    (tmp_path / "bad.txt").write_text("1,2,three\n")
+    refused(call("track", clip, "--out", out, "--truth", tmp_path / "bad.txt"), "line 1")
+    refused(call("track", clip, "--out", out, "--features", "resnet19"), "resnet19", "resnet18")
+    (tmp_path / "model.pt").write_bytes(b"no weights at all")
+    refused(call("track", clip, "--out", out, "--features", tmp_path / "model.pt"), "model.pt")
+    assert not out.exists()
+
+
+def test_extract_from_a_data_set(call, people, tmp_path):
+    result = call("extract", people, "--out", tmp_path / "f.npz", "--features", "histogram")
+    assert result.status == 0, result.err
+    vectors, table = features.read(tmp_path / "f.npz")
+    assert len(vectors) == len(table) == 16 + 8 + 16
+    assert table["part"].value_counts().to_dict() == {"train": 16, "gallery": 16, "query": 8}
+
+
+def test_extract_from_a_video_with_and_without_tracks(call, clip, detector, tmp_path):
+    call("track", clip, "--out", tmp_path / "t.txt", "--features", "histogram")
+    given = call(
+        "extract",
+        clip,
+        "--tracks",
+        tmp_path / "t.txt",
+        "--out",
+        tmp_path / "f",
+        "--features",
+        "histogram",
+    )
+    assert given.status == 0 and f"wrote {tmp_path / 'f.csv'}" in given.out
+    vectors, table = features.read(tmp_path / "f.npz")
+    assert len(vectors) == len(annotation.read_mot(tmp_path / "t.txt")) == len(table)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    found = call("extract", clip, "--out", tmp_path / "g.npz", "--features", "histogram")
+    assert found.status == 0 and len(features.read(tmp_path / "g.npz")[0]) == len(table)
+
+
+def test_extract_refuses(call, clip, people, tmp_path):
+    out = tmp_path / "f.npz"
+    refused(
+        call("extract", tmp_path / "nothing", "--out", out, "--features", "histogram"), "nothing"
+    )
+    refused(call("extract", people, "--out", out, "--features", "hog"), "hog", "histogram")
+    refused(
+        call(
+            "extract", clip, "--tracks", tmp_path / "t.txt", "--out", out, "--features", "histogram"
+        ),
+        "t.txt",
+    )
+    assert not out.exists()
+
+
+def test_train_then_evaluate_and_visualize(call, people, tmp_path):
+    out = tmp_path / "model.pt"
+    result = call("train", people, "--out", out, "--epochs", 2)
+    assert result.status == 0 and "2 epochs in" in result.out and "rank-1" in result.out
+    assert len(pd.read_csv(tmp_path / "model.csv")) == 2
+    assert not (tmp_path / "model.pt.checkpoint").exists()
+    scored = call("evaluate", people, "--model", out, "--rerank")
+    assert scored.status == 0 and "re-ranked" in scored.out and "rank-1, 95 %" in scored.out
+    drawn = call("visualize", people, "--model", out, "--out", tmp_path / "figures")
+    assert drawn.status == 0, drawn.err
+    for name in ("rank_grid", "cmc", "embedding_map", "confusion"):
+        assert cv2.imread(str(tmp_path / "figures" / f"{name}.png")).std() > 5
+
+
+def test_evaluate_finds_plain_colours_easily(call, people):
+    result = call("evaluate", people, "--model", "histogram")
+    assert result.status == 0
+    assert result.out.splitlines()[-1].startswith("histogram on people: rank-1 1.000")
+
+
+def test_train_refuses(call, people, tmp_path):
+    out = tmp_path / "model.pt"
+    refused(call("train", people, "--out", out, "--loss", "tripple"), "tripple", "triplet")
+    refused(call("train", people, "--out", out, "--margin", "-1"), "margin")
+    refused(call("train", people, "--out", out, "--margin", "wide"), "--margin")
+    refused(call("train", people, "--out", out, "--backbone", "resnet19"), "resnet19")
+    refused(call("train", tmp_path / "nobody", "--out", out), "nobody", "plaza")
+    assert not out.exists()
+
+
+def test_evaluate_and_visualize_refuse(call, people, tmp_path):
+    refused(call("evaluate", tmp_path / "nobody"), "nobody")
+    refused(call("evaluate", people, "--model", tmp_path / "none.pt"), "none.pt")
+    for path in (people / "gallery").glob("*_c2*"):
+        path.unlink()
+    for path in (people / "query").glob("*_c2*"):
+        path.unlink()
+    for command in (("evaluate",), ("visualize", "--out", tmp_path / "figures")):
+        refused(call(command[0], people, *command[1:], "--model", "histogram"), "match")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_missing_cameras_are_a_note_of_one_line(call, people, tmp_path):
+    for path in list(people.rglob("*.jpg")):
+        pid, _, rest = path.name.partition("_")
+        (tmp_path / "own" / pid).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "own" / pid / f"{path.parent.name}{rest[-12:]}")
+    result = call("evaluate", tmp_path / "own", "--model", "histogram")
+    assert result.status == 0
+    notes = [line for line in result.err.splitlines() if "camid is -1" in line]
+    assert len(notes) == 1 and notes[0].startswith("note: ")
+
+
+def test_demo(call, clip, detector, tmp_path):
+    out = tmp_path / "demo"
+    result = call("demo", clip, "--out", out, "--features", "histogram")
+    assert result.status == 0, result.err
+    assert result.out.splitlines()[-1].startswith("1 people in 1 cameras")
+    assert json.loads((out / "metrics.json").read_text("utf-8"))["people"] == 1
+    assert (out / "report.html").stat().st_size > 10_000
+
+
+def test_demo_refuses(call, clip, detector, tmp_path):
+    arguments = ("--features", "histogram", "--out", tmp_path / "demo")
+    refused(call("demo", tmp_path / "no.mp4", *arguments), "no.mp4")
+    refused(call("demo", clip, *arguments, "--truth", "a.txt", "b.txt"), "1 videos but 2")
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_friendly_and_has_an_example(call, name):
+    result = call(name, "--help")
+    assert result.status == 0 and f"example: python -m reidlib {name}" in " ".join(
+        result.out.split()
+    )
+
+
+def test_the_top_level_lists_every_command(call):
+    result = call("--help")
+    assert result.status == 0 and all(name in result.out for name in COMMANDS)
+    assert call("--version").out.startswith("reidlib 0.")
+    refused(call(), "COMMAND")
+    refused(call("trak"), "trak", "track")
+    refused(call("track", "a.mp4", "--speed", "9"), "--out")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("two\nlines"),
+        FileNotFoundError("gone"),
+        ImportError("no x"),
+        assets.Unavailable("off"),
+    ],
+)
+def test_errors_become_one_line(call, clip, tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(commands.video, "probe", fail)
+    refused(call("detect", clip, "--out", tmp_path / "b.txt"), str(error).split()[0])
+
+
+def test_debug_shows_where_it_came_from(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_DEBUG", "1")
+    assert "Traceback" in call("evaluate", tmp_path / "nobody").err
+
+
+def test_a_bug_is_not_hidden(monkeypatch, clip, tmp_path):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(commands.video, "probe", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["detect", str(clip), "--out", str(tmp_path / "b.txt")])
+
+
+def test_interruption_keeps_older_files(call, clip, detector, tmp_path, monkeypatch):
+    out = tmp_path / "tracks.txt"
+    out.write_text("older result")
+
+    def stopped(*_, on_frame=None, **__):
+        on_frame(
+            0, np.zeros((120, 160, 3), np.uint8), pd.DataFrame(columns=["x1", "y1", "x2", "y2"])
+        )
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracking, "track", stopped)
+    film = tmp_path / "film.mp4"
+    result = call("track", clip, "--out", out, "--video", film, "--features", "histogram")
+    assert result.status == 130
+    assert "interrupted: nothing was written" in result.err and "Traceback" not in result.err
+    assert out.read_text() == "older result" and not film.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "tracks.txt"]
+
+
+def test_interrupted_training_names_its_checkpoint(call, people, tmp_path, monkeypatch):
+    from reidlib import training
+
+    def stop(*_, checkpoint, **__):
+        checkpoint.write_text("an epoch")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "fit", stop)
+    result = call("train", people, "--out", tmp_path / "model.pt")
+    assert result.status == 130 and f"{tmp_path / 'model.pt'}.checkpoint" in result.err
+
+
+def test_from_the_shell(tmp_path):
+    def shell(*arguments):
+        command = [sys.executable, "-m", "reidlib", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ)
+
+    assert shell("--version").stdout.startswith("reidlib ")
+    failed = shell("track", str(tmp_path / "no.mp4"), "--out", str(tmp_path / "out" / "t.txt"))
+    assert failed.returncode == 2 and failed.stdout == ""
+    assert failed.stderr.count("\n") == 1 and "no.mp4" in failed.stderr
+    assert not list(tmp_path.rglob("*.txt"))
