@@ -28,12 +28,17 @@ def pixels_per_metre(
         if at is not None:
             here = float(np.interp(at, distances, line))
             ax.plot(at, here, "o", color=colour, ms=9)
-            ax.annotate(f"{here:.0f} px/m", (at, here), (8, 6), textcoords="offset points")
+            ax.annotate(
+                f"{here:.0f} px/m",
+                (at, here),
+                (10, 4),
+                textcoords="offset points",
+                bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1},
+            )
     _level_axis(ax, distances[-1])
     ax.set_title("What a camera resolves (levels of IEC 62676-4)", loc="left")
     ax.set_xlim(distances[0], distances[-1])
-    top, bottom = max(map(np.nanmax, values.values())), min(map(np.nanmin, values.values()))
-    ax.set_ylim(max(8, bottom), min(2000, top))
+    ax.set_ylim(10, 1500)
     ax.legend(loc="lower left")
     return figure
 
@@ -42,7 +47,8 @@ def _level_axis(ax, end: float) -> None:
     """Draw the levels of IEC 62676-4 across an axis of pixels per metre that ends at `end`."""
     for name, needed in LEVELS.items():
         ax.axhline(needed, color=style.GREY, lw=1, ls=":")
-        ax.text(end, needed, name, ha="right", va="bottom", color=style.INK)
+        box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}
+        ax.text(end, needed, name, ha="right", va="bottom", color=style.INK, bbox=box)
     ax.set(xlabel="distance, m", ylabel="pixels per metre", yscale="log")
     ax.set_yticks([*LEVELS.values(), 500, 1000], minor=False)
     ax.set_yticks([], minor=True)
@@ -137,10 +143,13 @@ def cameras_from_above(
         ax.plot(*np.vstack([outline, outline[:1]]).T, color=colour, ls=dash, lw=1.6)
         ax.plot(*eye[:2], "^", color=colour, ms=11, mec=style.INK)
         ax.annotate(
-            f"{name}, {eye[2]:.1f} m up",
+            f"{name}\n{eye[2]:.1f} m up",
             eye[:2],
-            (10, 8),
+            (0, -14),
             textcoords="offset points",
+            ha="center",
+            va="top",
+            size=11,
             bbox={"boxstyle": "round", "fc": "white", "ec": colour, "alpha": 0.9},
         )
     if paths is not None:
@@ -148,6 +157,21 @@ def cameras_from_above(
             ax.plot(path["x"], path["y"], color=style.colour(person), lw=1.5)
             ax.plot(path["x"].iloc[-1], path["y"].iloc[-1], "o", color=style.colour(person), ms=5)
     ax.set(aspect="equal", xlabel="x, m", ylabel="y, m")
-    ax.margins(0.08)
+    ax.margins(x=0.08, y=0.2)
     ax.set_title(title, loc="left")
+    return figure
+
+
+@style.styled
+def box_heights(table: pd.DataFrame) -> style.Figure:
+    """Plot the heights of boxes against the heights that the calibration predicts, in pixels.
+
+    `table` has columns camera, predicted and box; on the line both are equal.
+    """
+    figure, ax = style.axes(7, 4.4)
+    for (name, rows), colour, marker in zip(table.groupby("camera"), style.SERIES, style.MARKERS):
+        ax.scatter(rows["predicted"], rows["box"], 18, colour, marker, alpha=0.6, label=name)
+    ax.axline((100, 100), slope=1, color=style.INK, lw=1.4)
+    ax.set(xlabel="predicted for 1.70 m, pixels", ylabel="height of the box, pixels")
+    ax.legend(title="camera")
     return figure

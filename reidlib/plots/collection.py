@@ -10,7 +10,12 @@ import pandas as pd
 
 from reidlib import transforms
 from reidlib.plots import style
-from reidlib.plots.cameras import cameras_from_above, pixels_per_metre, planner  # noqa: F401
+from reidlib.plots.cameras import (  # noqa: F401
+    box_heights,
+    cameras_from_above,
+    pixels_per_metre,
+    planner,
+)
 from reidlib.quality import Report, Thresholds
 
 
