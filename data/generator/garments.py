@@ -96,7 +96,8 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
     if cuts.bottom_hem:
         legs = _lower(model, body, identity)
         low = cuts.outer_hem + .1 if outer else cuts.top_hem + .1
-        keep = (torso < min(max(low, .16), cuts.waist) + .06) & ~limb & (leg < cuts.bottom_hem + .12)
+        high = min(max(low, .16), cuts.waist) + .06
+        keep = (torso < high) & ~limb & (leg < cuts.bottom_hem + .12)
         pieces.append(_piece(model, body, "bottom", legs, _all(tights, keep)))
     if cuts.skirt_hem:
         flare = {"short skirt": .10, "midi skirt": .08, "long skirt": .02}[identity.bottom]
