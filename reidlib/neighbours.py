@@ -96,7 +96,7 @@ def rerank(query, gallery, k1: int = 20, k2: int = 6, weight: float = 0.3, *, th
     wide, narrow = reciprocal(k1), reciprocal(int(np.around(k1 / 2)))
     # A neighbour brings its own narrow set if more than 2/3 of it lies in the wide set already.
     shared = (wide @ narrow.T) * wide
-    needed = wide @ sparse.diags_array(narrow.sum(axis=1))
+    needed = wide.multiply(narrow.sum(axis=1)).tocsr()
     shared = (3 * shared > 2 * needed).astype(np.float32)
     sets = (wide + shared @ narrow).tocsr()
     ends = sets.indptr
