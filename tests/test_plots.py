@@ -171,7 +171,7 @@ def test_cameras_from_above_with_paths(camera):
     paths = pd.DataFrame({"track": [1, 1, 2, 2], "x": [0, 1, 2, 3], "y": [8, 9, 10, 11]})
     figure = cameras.cameras_from_above({"c1": camera, "c2": camera}, paths)
     image_of(figure)
-    assert "c1, 4.0 m up" in texts(figure) and "x, m" in texts(figure)
+    assert "c1\n4.0 m up" in texts(figure) and "x, m" in texts(figure)
 
 
 def test_pixels_per_metre_has_levels_and_reads_off_a_value():

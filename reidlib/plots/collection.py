@@ -10,12 +10,6 @@ import pandas as pd
 
 from reidlib import transforms
 from reidlib.plots import style
-from reidlib.plots.cameras import (  # noqa: F401
-    box_heights,
-    cameras_from_above,
-    pixels_per_metre,
-    planner,
-)
 from reidlib.quality import Report, Thresholds
 
 
@@ -46,12 +40,7 @@ def bench(
     `transforms.augment` makes when these settings are its limits.
     """
     rng, (height, width) = np.random.default_rng(seed), image.shape[:2]
-    box = np.array([width, height, width, height]) * [
-        crop / 2,
-        crop / 2,
-        1 - crop / 2,
-        1 - crop / 2,
-    ]
+    box = np.outer([crop / 2, 1 - crop / 2], [width, height]).ravel()
     steps = {"original": image, f"crop {crop:.0%}": (now := transforms.crop(image, box))}
     steps[f"resize {rows}×{rows // 2}"] = now = transforms.resize(now, (rows, rows // 2))
     steps["flip" if flip else "no flip"] = now = transforms.flip(now) if flip else now

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from reidlib import annotation, boxes, quality, video
-from reidlib.plots import collection
+from reidlib.plots import cameras, collection
 from reidlib.widgets.panel import Panel
 
 
 def planner() -> Panel:
     """Return a panel that plans one camera: what it resolves, and from where to where."""
     return Panel(
-        collection.planner,
+        cameras.planner,
         live=False,
         width=ipywidgets.Dropdown(options=[640, 1280, 1920, 2560, 3840], value=1920),
         focal=ipywidgets.FloatSlider(4.0, min=2.8, max=25.0, step=0.2, description="focal, mm"),
