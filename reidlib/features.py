@@ -11,21 +11,17 @@ import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
-from reidlib import assets, transforms
+from reidlib import assets, histograms, transforms
+from reidlib.histograms import unit
 
 NAMES = ["auto", "plaza", "tiny", "resnet18", "resnet50", "vgg16", "mobilenet_v3_small"]
 THRESHOLD = ["framework", "threshold"]  # where OpenVINO keeps an ONNX file's metadata
-SPACES = {
-    "rgb": (None, (256, 256, 256)),
-    "hsv": (cv2.COLOR_RGB2HSV, (180, 256, 256)),
-    "lab": (cv2.COLOR_RGB2LAB, (256, 256, 256)),
-}
 
 
 @dataclass
@@ -69,8 +65,8 @@ def load(
     """Return the extractor called `name`, or the one in a file.
 
     "plaza" (also "auto") is the bundled network, trained on rendered people; "tiny" the course's
-    ResNet untrained (`seed`); "histogram" body-stripe colours, whose `options` are those of
-    `histograms`. Any other name is a torchvision backbone, `pretrained` on ImageNet or not; `layer`
+    ResNet untrained (`seed`); "histogram" body-stripe colours (`options`: see histograms.stripes).
+    Any other name is a torchvision backbone, `pretrained` on ImageNet or not, of which `layer`
     names the module to take. A path is a model of ours (.pt), ONNX or OpenVINO (.xml): an export
     with uint8 input brings its own normalisation, others are given ImageNet's. `size` is the
     input's (height, width). On a CPU, "plaza" and exports run in OpenVINO, never importing torch.
@@ -81,8 +77,9 @@ def load(
     name = str(name)
     if name == "histogram":
         size = size or (128, 64)
-        dim = histograms(np.zeros((1, *size, 3), np.uint8), **options).shape[1]
-        return Extractor(name, dim, size, lambda images: histograms(images, **options), batch=512)
+        dim = histograms.stripes(np.zeros((1, *size, 3), np.uint8), **options).shape[1]
+        run = partial(histograms.stripes, **options)
+        return Extractor(name, dim, size, run, batch=512)
     if options:
         raise ValueError(f"{', '.join(options)}: only 'histogram' has such options, not {name!r}")
     path = Path(name)
@@ -131,73 +128,6 @@ def _check(images) -> None:
             )
         if 0 in shape:
             raise ValueError(f"image {i} has no pixels, shape {shape}; leave such boxes out first")
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the rows scaled to unit length; rows of zeros stay zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-# Colour histograms
-
-
-def histograms(
-    images: np.ndarray,
-    space: str = "hsv",
-    stripes: int = 6,
-    bins: int = 16,
-    background: str | None = None,
-) -> np.ndarray:
-    """Return colour histograms of horizontal body stripes, (N, stripes * 3 * bins), unit rows.
-
-    Each channel of `space` ("hsv", "lab" or "rgb") is counted alone, in each stripe; square roots
-    make the dot product the Bhattacharyya coefficient. `background` weighs pixels by `foreground`.
-    """
-    if space not in SPACES or stripes < 1 or bins < 2:
-        raise ValueError(
-            f"space {space!r}, {stripes} stripes, {bins} bins; expected one of "
-            f"{', '.join(SPACES)}, at least 1 stripe and 2 bins"
-        )
-    count, height, width = images.shape[:3]
-    code, ranges = SPACES[space]
-    flat = images.reshape(count * height, width, 3)
-    flat = flat if code is None else cv2.cvtColor(flat, code)
-    weights = None if background is None else foreground(images, background).ravel()
-    stripe = np.arange(height) * stripes // height
-    cell = (np.arange(count)[:, None] * stripes + stripe)[:, :, None] * bins
-    counts = []
-    for channel, span in enumerate(ranges):
-        bin_of = (np.arange(256) * bins // span).clip(max=bins - 1)
-        index = cell + bin_of[flat[..., channel]].reshape(count, height, width)
-        total = np.bincount(index.ravel(), weights, minlength=count * stripes * bins)
-        counts.append(total.reshape(count, stripes, bins))
-    shares = np.stack(counts, axis=2)
-    shares = shares / np.maximum(shares.sum(axis=3, keepdims=True), 1e-12)
-    return unit(np.sqrt(shares).reshape(count, stripes * 3 * bins).astype(np.float32))
-
-
-def foreground(images: np.ndarray, how: str = "ellipse") -> np.ndarray:
-    """Return how likely each pixel shows the person, float32 (N, H, W) from 0 to 1.
-
-    "ellipse" only knows that people stand in the middle of their box; "grabcut" starts from there
-    and separates colours (Rother et al., 2004), some 5 ms an image.
-    """
-    if how not in ("ellipse", "grabcut"):
-        raise ValueError(f"unknown background {how!r}; choose from ellipse, grabcut")
-    count, height, width = images.shape[:3]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    radius = np.hypot((x + 0.5) / width * 2 - 1, ((y + 0.5) / height * 2 - 1) * 0.7)
-    prior = 1 / (1 + np.exp((radius - 0.65) / 0.08))
-    if how == "ellipse":
-        return np.broadcast_to(prior, (count, height, width)).astype(np.float32)
-    guess = np.select([prior > 0.5, prior > 0.02], [cv2.GC_PR_FGD, cv2.GC_PR_BGD], cv2.GC_BGD)
-    masks = np.empty((count, height, width), np.float32)
-    for image, mask in zip(images, masks):
-        labels, none = guess.astype(np.uint8), np.zeros((1, 65))
-        cv2.grabCut(image, labels, None, none, none.copy(), 2, cv2.GC_INIT_WITH_MASK)
-        found = labels & 1  # foreground and probable foreground are odd
-        mask[:] = found if found.any() else prior
-    return masks
 
 
 # Networks

@@ -39,27 +39,29 @@ class TinyResNet(nn.Module):
     """The course's own network: a stem, three residual blocks, an average over the image, a linear.
 
     Takes (N, 3, H, W) float images and returns (N, dim) features, not yet of unit length. `width`
-    multiplies the channels: 0.24 million parameters at 1, 0.9 million at 2.
+    multiplies the channels: 0.24 million parameters at 1, 0.9 million at 2. With `stripes` above 1
+    the average is taken in as many body stripes, which the linear layer weighs apart.
 
     >>> TinyResNet(dim=256)(torch.zeros(2, 3, 128, 64)).shape
     torch.Size([2, 256])
     """
 
-    def __init__(self, dim: int = 256, width: float = 1.0):
+    def __init__(self, dim: int = 256, width: float = 1.0, stripes: int = 1):
         super().__init__()
         stem, *channels = (round(width * c) for c in (16, 32, 64, 96))
-        self.dim = dim
+        self.dim, self.stripes = dim, stripes
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
         )
         self.blocks = nn.Sequential(
             *(ResidualBlock(a, b) for a, b in zip([stem, *channels[:-1]], channels))
         )
-        self.linear = nn.Linear(channels[-1], dim)
+        self.linear = nn.Linear(stripes * channels[-1], dim)
 
     def forward(self, x):
         x = self.blocks(self.stem(x))
-        return self.linear(x.mean(dim=(2, 3)))
+        x = x.unflatten(2, (self.stripes, -1))
+        return self.linear(x.mean(dim=(3, 4)).flatten(1))
 
 
 class LayerFeatures(nn.Module):
@@ -100,15 +102,15 @@ def backbone(
 ) -> nn.Module:
     """Return a network from (N, 3, H, W) normalised images to (N, .dim) features.
 
-    "tiny" is TinyResNet, "tiny-x2" or "tiny-x1.5" a wider one, `dim` long. Any other name is
-    torchvision's: `layer` names the module whose averaged output is taken, by default the last
-    convolutional one, and `pretrained` downloads ImageNet weights. Raises ValueError for an unknown
-    name, assets.Unavailable when weights cannot be downloaded.
+    "tiny" is TinyResNet, "tiny-x2" one twice as wide, "tiny-x1.5-s4" also with four stripes, each
+    `dim` long. Any other name is torchvision's: `layer` names the module whose averaged output is
+    taken, by default the last convolutional one, and `pretrained` downloads ImageNet weights.
+    Raises ValueError for an unknown name, assets.Unavailable when weights cannot be downloaded.
     """
-    if match := re.fullmatch(r"tiny(?:-x(\d+(?:\.\d+)?))?", name):
+    if match := re.fullmatch(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s(\d))?", name):
         if pretrained:
             raise ValueError("'tiny' has no ImageNet weights; load('plaza') in features is trained")
-        return TinyResNet(dim, width=float(match[1] or 1))
+        return TinyResNet(dim, width=float(match[1] or 1), stripes=int(match[2] or 1))
     if name not in backbones():
         raise ValueError(f"unknown backbone {name!r}; choose from {', '.join(backbones())}")
     import torchvision

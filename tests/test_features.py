@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import assets, features, models, transforms
+from reidlib import assets, features, histograms, models, transforms
 
 RNG = np.random.default_rng(0)
 CROPS = [
@@ -104,10 +104,10 @@ def test_images_that_are_none(bad, message):
 def test_histogram_counts_stripes_by_hand():
     image = np.zeros((1, 8, 4, 3), np.uint8)
     image[0, 4:] = (255, 0, 0)
-    vector = features.histograms(image, space="rgb", stripes=2, bins=2).reshape(2, 3, 2)
+    vector = histograms.stripes(image, space="rgb", stripes=2, bins=2).reshape(2, 3, 2)
     assert vector[0] == pytest.approx(np.array([[1, 0]] * 3) / np.sqrt(6))
     assert vector[1] == pytest.approx(np.array([[0, 1], [1, 0], [1, 0]]) / np.sqrt(6))
-    assert features.histograms(image, stripes=3, bins=4).shape == (1, 36)
+    assert histograms.stripes(image, stripes=3, bins=4).shape == (1, 36)
 
 
 def test_histogram_options_are_checked():
@@ -124,18 +124,18 @@ def test_foreground_is_the_middle(how):
     image = np.full((128, 64, 3), (40, 140, 60), np.uint8)
     cv2.ellipse(image, (32, 64), (14, 48), 0, 0, 360, (200, 40, 40), -1)
     image = np.clip(image + RNG.normal(0, 5, image.shape), 0, 255).astype(np.uint8)
-    (mask,) = features.foreground(image[None], how)
+    (mask,) = histograms.foreground(image[None], how)
     assert mask.shape == (128, 64) and mask.dtype == np.float32
     assert mask[64, 32] > 0.9 and mask[2, 2] < 0.1 and 0 <= mask.min() <= mask.max() <= 1
-    flat = features.foreground(np.zeros((1, 16, 8, 3), np.uint8), how)
+    flat = histograms.foreground(np.zeros((1, 16, 8, 3), np.uint8), how)
     assert flat.max() > 0
 
 
 def test_background_suppression_ignores_the_border():
     one, other = (np.full((1, 128, 64, 3), 120, np.uint8) for _ in range(2))
     other[:, :, :6] = other[:, :, -6:] = (255, 0, 0)
-    plain = features.histograms(one) @ features.histograms(other).T
-    masked = [features.histograms(x, background="ellipse") for x in (one, other)]
+    plain = histograms.stripes(one) @ histograms.stripes(other).T
+    masked = [histograms.stripes(x, background="ellipse") for x in (one, other)]
     assert (masked[0] @ masked[1].T).item() > plain.item() + 0.02
 
 
