@@ -1,0 +1,63 @@
+"""The exercise checks never crash, whatever they are given, and accept what is right."""
+
+import inspect
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "notebooks"))
+import checks
+
+ALL = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
+
+
+@pytest.mark.parametrize("check", ALL, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("nonsense", [None, 0, -1.5, "x", [], {}, np.zeros(3), pd.DataFrame(), len])
+def test_nonsense_gives_a_hint_not_an_error(check, nonsense, capsys):
+    answer = check(*[nonsense] * len(inspect.signature(check).parameters))
+    said = capsys.readouterr().out
+    assert said.startswith("Correct." if answer else "Not yet: ")
+    assert answer is False or nonsense is not None
+
+
+def test_lesson_01_accepts_what_is_right_and_explains_what_is_not(capsys):
+    assert checks.check_01_lens(6) and not checks.check_01_lens(12)
+    assert "not the shortest" in capsys.readouterr().out
+    order = np.array(checks.stuck_order(63))
+    assert checks.check_01_frozen(np.flatnonzero(np.diff(order, prepend=-1) == 0).tolist())
+    assert not checks.check_01_frozen([24])
+
+
+def people(pids):
+    """Two people side by side in ten frames: their truth, and tracks with the given pids."""
+    frames = np.repeat(np.arange(10), 2)
+    truth = pd.DataFrame({"frame": frames, "track": [201, 202] * 10, "y1": 0.0, "y2": 50.0})
+    truth = truth.assign(x1=[0.0, 40.0] * 10, x2=[20.0, 60.0] * 10)
+    return truth.drop(columns="track").assign(pid=pids), truth
+
+
+def test_lesson_01_names_may_be_any_numbers_but_one_a_person(capsys):
+    assert checks.check_01_people(*people([7, 3] * 10))
+    assert not checks.check_01_people(*people([7, 3] * 8 + [-1, -1] * 2))
+    assert "80% of the boxes" in capsys.readouterr().out
+    assert not checks.check_01_people(*people([7, 3] * 5 + [7, 4] * 5))
+    assert "hold the same person" in capsys.readouterr().out
+    assert not checks.check_01_people(*people([7, 7] * 10))
+
+
+def test_lesson_01_divides_people_not_rows():
+    def by_people(table, share, seed):
+        ids = np.random.default_rng(seed).permutation(np.unique(table.pid))
+        first = table.pid.isin(ids[: round(share * len(ids))])
+        return table[first], table[~first]
+
+    def by_rows(table, share, seed):
+        rows = np.random.default_rng(seed).random(len(table)) < share
+        return table[rows], table[~rows]
+
+    assert checks.check_01_divide(by_people)
+    assert not checks.check_01_divide(by_rows)
+    assert not checks.check_01_divide(lambda table, share, seed: by_people(table, share, 0))
