@@ -201,11 +201,9 @@ def demo(args) -> str:
         args.videos, args.out, truth=args.truth, detector=detector, extractor=extractor
     )
     _wrote(args.out / "report.html", args.out / "metrics.json")
-    several = found["people in several cameras"]
-    return (
-        f"{found['people']} people in {len(found['cameras'])} cameras, {several} of them in more "
-        f"than one; open {args.out / 'report.html'}"
-    )
+    cameras, shared = len(found["cameras"]), found["people in several cameras"]
+    where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
+    return f"{found['people']} people in {where}; open {args.out / 'report.html'}"
 
 
 def _confusion(labels: list[np.ndarray], order: np.ndarray):

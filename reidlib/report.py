@@ -43,7 +43,7 @@ figure { margin: 1rem 0; padding: .8rem; }
 figure > img, video { display: block; width: 100%; height: auto; border-radius: .35rem; }
 figure > img { background: #fff; margin: 0 auto; max-width: 100%; width: auto; }
 figcaption { color: var(--soft); font-size: .92rem; margin-top: .6rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; }
 th, td { padding: .32rem .85rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }

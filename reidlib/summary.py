@@ -165,7 +165,8 @@ def write_report(
         f"{found['people']} people in {where}, found without anybody naming them: "
         "a detector drew the boxes, a tracker joined them, and a network decided who is who."
     )
-    facts = {"people": found["people"], "cameras": len(clips), "of footage": f"{film_time:.0f} s"}
+    label = "cameras" if several else "camera"
+    facts = {"people": found["people"], label: len(clips), "of footage": f"{film_time:.0f} s"}
     if several:
         facts["people seen by several cameras"] = shared
     facts["frames a second"] = f"{found['frames a second']:.0f}"

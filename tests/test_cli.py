@@ -253,7 +253,7 @@ def test_demo(call, clip, detector, tmp_path):
     out = tmp_path / "demo"
     result = call("demo", clip, "--out", out, "--features", "histogram")
     assert result.status == 0, result.err
-    assert result.out.splitlines()[-1].startswith("1 people in 1 cameras")
+    assert result.out.splitlines()[-1].startswith("1 people in one camera")
     assert json.loads((out / "metrics.json").read_text("utf-8"))["people"] == 1
     assert (out / "report.html").stat().st_size > 10_000
 
