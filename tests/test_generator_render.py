@@ -1,0 +1,104 @@
+"""The footage generator renders a frame and a crop whose truth fits what one sees."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("anny")
+moderngl = pytest.importorskip("moderngl")
+GENERATOR = Path(__file__).parents[1] / "data" / "generator"
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """A body model and a renderer; torch must load before the graphics driver."""
+    sys.path.insert(0, str(GENERATOR))
+    try:
+        import bodies
+        import renderer
+
+        model = bodies.BodyModel.load()
+        try:
+            context = renderer.Renderer()
+        except Exception as problem:
+            pytest.skip(f"no off-screen OpenGL: {problem}")
+        yield model, context
+    finally:
+        sys.path.remove(str(GENERATOR))
+
+
+@pytest.fixture(scope="module")
+def frame(stage):
+    """One small picture of two people on the plaza, one of them right behind the other."""
+    import actors
+    import cameras
+    import cast
+    import sensor
+    import truth
+    import views
+
+    model, context = stage
+    view = views.plaza(context, ("c1",), "day")[0]
+    people = [actors.Actor(context, model, cast.person(pid), pid, seed=pid) for pid in (201, 202)]
+    towards = np.array(cameras.PLAZA["c1"].target[:2]) - cameras.PLAZA["c1"].eye[:2]
+    near = np.array(cameras.PLAZA["c1"].eye[:2]) + 0.95 * towards
+    spots = (near, near + 0.09 * towards)
+    shown = [
+        person.show(*person.cycle("walk", 0.2), spot, 0.5)
+        for person, spot in zip(people, spots, strict=True)
+    ]
+    light, owner = context.render(view.plate, [one.placed for one in shown])
+    empty, nobody = context.render(view.plate, [])
+    picture = sensor.develop(light, view.sensor, np.random.default_rng(0))
+    return picture, light, empty, owner, nobody, truth.boxes(shown, view.camera, owner)
+
+
+def test_frame_shows_people_in_their_boxes(frame):
+    picture, light, empty, owner, nobody, boxes = frame
+    assert picture.shape == (360, 640, 3) and picture.dtype == np.uint8
+    assert not nobody.any()
+    rows, columns = np.nonzero(owner == 1)
+    front = next(box for box in boxes if box.pid == 201)
+    seen = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    drawn = np.array([front.x1, front.y1, front.x2, front.y2])
+    assert np.abs(seen - drawn).max() < 0.06 * front.height  # a tight box
+    changed = np.abs(light - empty).max(2) > 0.02
+    assert changed[owner == 1].mean() > 0.9
+
+
+def test_visibility_tells_front_from_back(frame):
+    boxes = {box.pid: box for box in frame[-1]}
+    assert boxes[201].visibility > 0.9
+    assert boxes[202].visibility < 0.75 * boxes[201].visibility
+
+
+def test_crop_has_market_shape(stage):
+    import actors
+    import cast
+    import studio
+    import views
+
+    model, context = stage
+    view = views.plaza(context, ("c4",), "day")[0]
+    person = actors.Actor(context, model, cast.person(203), 203, seed=203)
+    photographer = studio.Studio(context, np.random.default_rng(1))
+    crop = photographer.take(view, person, person.cycle("walk", 0.1), studio.Shot(), 1.0)
+    assert crop.shape == (128, 64, 3) and crop.dtype == np.uint8
+    assert crop.std() > 10
+
+
+def test_crowd_repeats_and_never_collides(stage):
+    import crowd
+    import itineraries
+    import scenes
+
+    first, second = (
+        crowd.simulate(itineraries.day(), scenes.plaza(), 5, 12.5, seed=7) for _ in range(2)
+    )
+    assert all((a.places == b.places).all() for a, b in zip(first, second, strict=True))
+    assert crowd.closest(first) > 0.45
+    steps = np.array([np.linalg.norm(np.diff(walk.places, axis=0), axis=1) for walk in first])
+    walked = np.array([np.diff(walk.metres) for walk in first])
+    assert np.abs(steps - walked).max() < 0.02  # gait and path agree, so feet do not slide
