@@ -60,6 +60,35 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.
     )
 
 
+def matches(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.DataFrame:
+    """Return which track covers each true person: frame, person, track, switch.
+
+    A row a true box; `track` is -1 where the person is missed, and `switch` marks where it is not
+    the track that covered this person last (Bernardin and Stiefelhagen, 2008): the sum is the
+    "switches" of `evaluate`. Raises ValueError as that does.
+    """
+    truth, tracks = _checked(truth, "truth"), _checked(tracks, "tracks")
+    truth = truth[truth.counts]
+    frames = tracks.groupby("frame").indices
+    true_boxes, true_ids = truth[BOX].to_numpy(), truth.track.to_numpy(int)
+    found, ids = tracks[BOX].to_numpy(), tracks.track.to_numpy(int)
+    before: dict[int, int] = {}
+    last: dict[int, int] = {}
+    rows = []
+    for frame, index in truth.groupby("frame").indices.items():
+        here = frames.get(frame, np.zeros(0, int))
+        overlap = boxes.iou(true_boxes[index], found[here]).astype(float)
+        kept = np.array([[before.get(p) == t for t in ids[here]] for p in true_ids[index]])
+        worth = (overlap >= iou) * (overlap + 1000 * kept.reshape(overlap.shape))
+        pairs = zip(*linear_sum_assignment(-worth))
+        before = {true_ids[index[i]]: ids[here[j]] for i, j in pairs if worth[i, j] > 0}
+        for person in true_ids[index]:
+            track = before.get(person, -1)
+            rows.append((frame, person, track, track >= 0 and last.get(person, track) != track))
+        last |= before
+    return pd.DataFrame(rows, columns=["frame", "person", "track", "switch"])
+
+
 def _checked(table: pd.DataFrame, label: str) -> pd.DataFrame:
     missing = [c for c in ("frame", "track", *BOX) if c not in table]
     if missing:

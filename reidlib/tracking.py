@@ -65,6 +65,23 @@ def track(
     )
 
 
+def replay(
+    detections: pd.DataFrame, tracker: Tracker, embeddings: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Track boxes found earlier: frame track x1 y1 x2 y2 confidence, as known at the time.
+
+    `detections` has frame x1 y1 x2 y2 confidence, as from `annotation.read_mot`; `embeddings` is
+    (N, D), a row a box, as for `Tracker.update`.
+    """
+    rows, places = [], detections.groupby("frame").indices
+    boxed = detections[[*BOX, "confidence"]]
+    for frame in range(min(places, default=0), max(places, default=0) + 1):
+        here = places.get(frame, np.zeros(0, int))
+        looks = None if embeddings is None else embeddings[here]
+        rows.append(tracker.update(boxed.iloc[here], looks).assign(frame=frame))
+    return pd.concat(rows, ignore_index=True)[["frame", "track", *BOX, "confidence"]]
+
+
 def _detect(detector, images, low: float) -> list[pd.DataFrame]:
     if not hasattr(detector, "raw"):
         return detector(images)

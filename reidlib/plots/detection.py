@@ -32,22 +32,46 @@ def detections(
         ax.set_axis_off()
     for ax, (name, table) in zip(cells.flat, found.items()):
         style.show(ax, image, f"{name}: {len(table)} people", 13)
-        if truth is not None:
-            for x1, y1, x2, y2 in truth[["x1", "y1", "x2", "y2"]].to_numpy():
-                ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=4.5))
-        for x1, y1, x2, y2, score in table[["x1", "y1", "x2", "y2", "confidence"]].to_numpy():
-            ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
-            ax.text(
-                x1,
-                y1,
-                f"{score:.2f}".lstrip("0"),
-                size=9,
-                va="bottom",
-                clip_on=True,
-                bbox={"fc": style.ORANGE, "ec": "none", "pad": 0.8},
-            )
+        _draw_boxes(ax, table, truth)
     if truth is not None:
         figure.suptitle(f"orange: found, white: the {len(truth)} true people")
+    return figure
+
+
+def _draw_boxes(ax, table: pd.DataFrame, truth: pd.DataFrame | None) -> None:
+    if truth is not None:
+        for x1, y1, x2, y2 in truth[["x1", "y1", "x2", "y2"]].to_numpy():
+            ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=4.5))
+    for x1, y1, x2, y2, score in table[["x1", "y1", "x2", "y2", "confidence"]].to_numpy():
+        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
+        box = {"fc": style.ORANGE, "ec": "none", "pad": 0.8}
+        ax.text(x1, y1, f"{score:.2f}".lstrip("0"), size=9, va="bottom", clip_on=True, bbox=box)
+
+
+@style.styled
+def thresholds(
+    image: np.ndarray,
+    found: pd.DataFrame,
+    truth: pd.DataFrame,
+    curve: pd.DataFrame,
+    confidence: float,
+) -> style.Figure:
+    """Draw what a threshold keeps on one frame, beside the precision and recall over all frames.
+
+    `found` and `truth` are this frame's boxes, `curve` is as from `mot.precision_recall`.
+    """
+    figure, (picture, ax) = style.axes(13, 4.3, 1, 2, width_ratios=[1.7, 1])
+    style.show(picture, image, f"{len(found)} boxes (orange) for {len(truth)} people (white)", 13)
+    _draw_boxes(picture, found, truth)
+    ax.plot(curve.recall, curve.precision, color=style.BLUE)
+    kept = curve[curve.confidence >= confidence]
+    if len(kept):
+        at = kept.recall.iloc[-1], kept.precision.iloc[-1]
+        ax.plot(*at, "o", color=style.BLUE, ms=11, mec=style.INK)
+        words = f"confidence {confidence:.2f}:\nrecall {at[0]:.2f}\nprecision {at[1]:.2f}"
+        ax.text(0.05, 0.08, words, transform=ax.transAxes)
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    ax.set_title("All frames: the chosen point", loc="left")
     return figure
 
 
@@ -134,6 +158,111 @@ def tracks_over_time(
     ax.set(xlabel="time, s", ylabel=identity)
     ax.invert_yaxis()
     ax.set_title(f"{len(order)} tracks: when each was seen", loc="left")
+    return figure
+
+
+@style.styled
+def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figure:
+    """Draw which track each true person has, a row a person, a colour and number a track.
+
+    `matched` is as from `mot.matches`. White is where nobody was tracked; a cross is a switch.
+    """
+    order = matched.groupby("person")["frame"].min().sort_values(kind="stable").index
+    figure, ax = style.axes(10, max(2.4, 0.3 * len(order) + 1.2))
+    for row, person in enumerate(order):
+        mine = matched[matched.person == person]
+        begin, end = mine.frame.min() / fps, (mine.frame.max() + 1) / fps
+        ax.broken_barh([(begin, end - begin)], (row - 0.38, 0.76), fc="none", ec=style.GREY, lw=0.8)
+        new = (mine.track.diff().fillna(1) != 0) | (mine.frame.diff().fillna(1) != 1)
+        for _, run in mine.groupby(new.cumsum()):
+            track, start = int(run.track.iloc[0]), run.frame.iloc[0] / fps
+            if track >= 0:
+                length = len(run) / fps
+                colour = style.colour(track)
+                ax.broken_barh([(start, length)], (row - 0.38, 0.76), fc=colour, lw=0)
+                if length > 0.7:
+                    ink = "white" if np.dot(colour, (0.299, 0.587, 0.114)) < 0.5 else "black"
+                    ax.text(start + 0.08, row, str(track), va="center", size=9, color=ink)
+        switches = mine.frame[mine.switch] / fps
+        ax.plot(switches, [row] * len(switches), "X", color="black", ms=8, mec="white")
+    ax.set_yticks(range(len(order)), [str(person) for person in order], fontsize=10)
+    ax.set(xlabel="time, s", ylabel="true person", ylim=(len(order) - 0.4, -0.6))
+    ax.grid(axis="y", visible=False)
+    tracks = matched.track[matched.track >= 0].nunique()
+    count = int(matched.switch.sum())
+    title = f"{len(order)} people, {tracks} tracks, {count} identity switches (X)"
+    ax.set_title(title, loc="left")
+    return figure
+
+
+@style.styled
+def motion(
+    seconds: np.ndarray,
+    measured: np.ndarray,
+    predicted: np.ndarray,
+    deviation: np.ndarray,
+    label: str = "x of the centre, pixels",
+) -> style.Figure:
+    """Plot what a Kalman filter predicted, with two standard deviations, over what was measured.
+
+    All are (N,); `measured` is NaN where the filter got no box.
+    """
+    figure, ax = style.axes(9, 3.8)
+    low, high = predicted - 2 * deviation, predicted + 2 * deviation
+    ax.fill_between(seconds, low, high, color=style.SKY, alpha=0.35, lw=0, label="two deviations")
+    ax.plot(seconds, predicted, color=style.BLUE, label="predicted")
+    ax.plot(seconds, measured, "o", color=style.ORANGE, ms=4.5, label="box found")
+    ax.set(xlabel="time, s", ylabel=label)
+    ax.set_title("The prediction for each frame, made before the frame was seen", loc="left")
+    ax.legend(loc="best")
+    return figure
+
+
+def serve(
+    rate: float, work: float, every: int = 1, wait: bool = True, seconds: float = 10.0
+) -> pd.DataFrame:
+    """Play through a loop that needs `work` seconds a frame: a table time, delay (both seconds).
+
+    The camera gives `rate` frames a second, of which each `every`-th is looked at. With `wait`,
+    frames queue up and all have their turn; without, the loop takes the newest when it is free.
+    `delay` is how old a frame is when its result is ready.
+    """
+    arrivals, free, rows = np.arange(int(seconds * rate)) / rate, 0.0, []
+    for i in range(0, len(arrivals), every):
+        if not wait and i + every < len(arrivals) and arrivals[i + every] <= free:
+            continue  # a newer frame is there already
+        free = max(free, arrivals[i]) + work
+        rows.append((arrivals[i], free - arrivals[i]))
+    return pd.DataFrame(rows, columns=["time", "delay"])
+
+
+@style.styled
+def delays(runs: Mapping[str, pd.DataFrame]) -> style.Figure:
+    """Plot how late the result of each frame was, a line a run: tables time, delay (seconds)."""
+    figure, ax = style.axes(9, 3.6)
+    marks = zip(runs.items(), style.SERIES, style.DASHES, style.MARKERS)
+    for (name, run), colour, dash, mark in marks:
+        ax.plot(run.time, run.delay, mark, ls=dash, color=colour, ms=3.5, lw=1.4, label=name)
+    top = max((run.delay.max() for run in runs.values() if len(run)), default=0)
+    ax.set(xlabel="time of the frame, s", ylabel="delay, s", ylim=(0, 1.15 * max(top, 0.05)))
+    ax.set_title("How old a frame is when its result is there", loc="left")
+    ax.legend(loc="upper left")
+    return figure
+
+
+@style.styled
+def scores(table: pd.DataFrame) -> style.Figure:
+    """Draw scores between 0 and 1 as groups of bars: a group a row, a bar a column."""
+    figure, ax = style.axes(max(7, 1.9 * len(table)), 4)
+    width = 0.8 / table.shape[1]
+    for i, (name, colour) in enumerate(zip(table, (style.BLUE, style.ORANGE, style.GREEN))):
+        at = np.arange(len(table)) + (i - (table.shape[1] - 1) / 2) * width
+        bars = ax.bar(at, table[name], 0.92 * width, color=colour, label=name)
+        ax.bar_label(bars, fmt="%.2f", size=10)
+    ax.set_xticks(range(len(table)), list(table.index))
+    ax.set(ylim=(min(0, 1.1 * float(table.min().min())), 1.12), ylabel="score")
+    ax.grid(axis="x", visible=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
