@@ -96,15 +96,20 @@ class MarginLoss(PairwiseLoss):
         return mean(violation[violation > 0])
 
 
-def make(name: str | nn.Module, margin: float, mining: str, beta: float) -> nn.Module:
+def make(
+    name: str | nn.Module, margin: float | None = None, mining: str = "hard", beta: float = 1.2
+) -> nn.Module:
     """Return the loss called "contrastive", "triplet" or "margin"; a module as it is."""
     if not isinstance(name, str):
         return name
-    if name not in ("contrastive", "triplet", "margin"):
-        raise ValueError(f"unknown loss {name!r}; choose from contrastive, triplet, margin")
+    options = {} if margin is None else {"margin": margin}
+    if name == "contrastive":
+        return ContrastiveLoss(**options)
     if name == "triplet":
-        return TripletLoss(margin, mining)
-    return ContrastiveLoss(margin) if name == "contrastive" else MarginLoss(margin, beta)
+        return TripletLoss(**options, mining=mining)
+    if name == "margin":
+        return MarginLoss(**options, beta=beta)
+    raise ValueError(f"unknown loss {name!r}; choose from contrastive, triplet, margin")
 
 
 def distances(x: torch.Tensor) -> torch.Tensor:

@@ -89,12 +89,10 @@ def to_input(batch: np.ndarray, device: torch.device | str = "cpu") -> torch.Ten
     uint8 images (N, H, W, 3) become normalised float (N, 3, H, W) in channels-last memory, which
     CPUs and GPUs convolve faster; feature vectors (N, D) pass unchanged.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
-    if tensor.ndim == 2:
-        return tensor.float()
-    scale = 1 / (255 * torch.tensor(transforms.IMAGENET_STD, device=device))
-    shift = -torch.tensor(transforms.IMAGENET_MEAN, device=device) * 255 * scale
-    return torch.addcmul(shift, tensor.float(), scale).permute(0, 3, 1, 2)
+    if batch.ndim == 2:
+        return torch.from_numpy(batch).to(device, torch.float32)
+    values = transforms.normalise(np.ascontiguousarray(batch))
+    return torch.from_numpy(values).to(device).permute(0, 3, 1, 2)
 
 
 @torch.inference_mode()
@@ -126,7 +124,7 @@ def fit(
     dataset,
     *,
     loss: str | nn.Module = "triplet",
-    margin: float = 0.3,
+    margin: float | None = None,
     mining: str = "hard",
     beta: float = 1.2,
     id_loss: float = 1.0,
@@ -154,10 +152,11 @@ def fit(
     """Train `model` in place and return its history, one row an epoch.
 
     `dataset` is a datasets.Dataset, or a pair of arrays: uint8 images (N, H, W, 3) or feature
-    vectors (N, D), and identities (N,). The metric `loss` is joined by cross-entropy over
-    identities, weighted by `id_loss`, when the model has a classifier (Luo et al., 2019). `augment`
-    takes a batch of images and a generator; `warmup` is a share of all steps. `validate(model)`
-    returns columns for the history after each `every` epochs; `on_epoch` gets each new row.
+    vectors (N, D), and identities (N,). The metric `loss`, with its own default `margin`, is joined
+    by cross-entropy over identities, weighted by `id_loss`, when the model has a classifier (Luo et
+    al., 2019). `augment` takes a batch of images and a generator; `warmup` is a share of all steps.
+    `validate(model)` returns columns for the history after each `every` epochs; `on_epoch` gets
+    each new row.
 
     `checkpoint` is written after each epoch; a call with the same settings goes on from it and ends
     with the result of an uninterrupted run, an interrupted epoch being begun anew. `bfloat16`

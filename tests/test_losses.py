@@ -127,7 +127,9 @@ def test_names_and_shapes_are_checked():
     with pytest.raises(ValueError, match="unknown mining 'harder'"):
         losses.TripletLoss(0.3, "harder")
     with pytest.raises(ValueError, match="unknown loss 'triple'.*triplet"):
-        losses.make("triple", 0.3, "hard", 1.2)
+        losses.make("triple")
     with pytest.raises(ValueError, match=r"\(3, 4\).*expected \(N, D\) and \(N,\)"):
         losses.TripletLoss()(torch.zeros(3, 4), torch.zeros(2))
-    assert isinstance(losses.make("margin", 0.2, "hard", 1.2), losses.MarginLoss)
+    assert isinstance(losses.make("margin", 0.4), losses.MarginLoss)
+    margins = [losses.make(name).margin for name in ("contrastive", "triplet", "margin")]
+    assert margins == [1.0, 0.3, 0.2] and losses.make("triplet", 0.5, "all").mining == "all"

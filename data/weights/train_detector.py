@@ -120,6 +120,15 @@ def batch_of(frames, people, count: int, rng) -> dict:
     }
 
 
+def in_float(value):
+    """Return a network's output, nested as it may be, in full precision for the loss."""
+    if isinstance(value, dict):
+        return {name: in_float(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_float(part) for part in value]
+    return value.float()
+
+
 def train(frames, people, minutes: float, batch: int, width: float, seed: int) -> DetectionModel:
     """Return a YOLOv8 of the given width, trained from scratch for some minutes; an average of it.
 
@@ -140,7 +149,10 @@ def train(frames, people, minutes: float, batch: int, width: float, seed: int) -
     while (progress := (time.monotonic() - started) / (60 * minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = training.learning_rate(progress, 2e-3, "cosine", 0.05)
-        parts, _ = model(batch_of(frames, people, batch, rng))
+        content = batch_of(frames, people, batch, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model(content["img"])
+        parts, _ = model.loss(content, in_float(found))
         optimiser.zero_grad()
         parts.sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -220,9 +232,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("frames", type=Path, help="folder of rendered frames with YOLO labels")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--width", type=float, default=0.1875)
+    parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clips", type=Path, help="folder of plaza clips to score on at the end")
