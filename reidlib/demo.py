@@ -21,6 +21,7 @@ from reidlib import (
     films,
     matching,
     mot,
+    report,
     summary,
     tracking,
     video,
@@ -268,6 +269,6 @@ def run(
         },
         "seconds": {name: end - start for (name, start), (_, end) in zip(laps, laps[1:])},
     }
-    summary.write_json(out / "metrics.json", metrics)
+    report.write_json(out / "metrics.json", metrics)
     summary.write_report(out / "report.html", found, rows, metrics, made, pictures)
     return metrics

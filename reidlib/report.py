@@ -1,9 +1,13 @@
-"""One HTML page that holds everything: no script, no font, no picture from elsewhere."""
+"""One HTML page that holds everything, nothing from elsewhere; and numbers as JSON."""
 
 from __future__ import annotations
 
 import base64
 import html
+import importlib.metadata
+import json
+import math
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,10 +15,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
+import reidlib
 from reidlib import assets
 from reidlib.drawing import person_colour
 
 EMBED_BELOW = 12_000_000  # bytes; a longer film stays a file beside the page
+PACKAGES = ("numpy", "opencv-python", "openvino", "torch", "ultralytics", "pandas", "scipy")
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4"}
 
 STYLE = """
@@ -102,11 +108,15 @@ def film(path: str | Path, caption: str) -> str:
     """Return a video player; a film of up to 12 MB is embedded, a larger one linked by its name."""
     path = Path(path)
     source = _embed(path) if path.stat().st_size <= EMBED_BELOW else html.escape(path.name)
-    link = f'<a href="{html.escape(path.name)}">{html.escape(path.name)}</a>'
     return (
         f'<figure><video src="{source}" controls muted loop playsinline preload="metadata"></video>'
-        f"<figcaption>{html.escape(caption)} ({link})</figcaption></figure>"
+        f"<figcaption>{html.escape(caption)} ({_link(path)})</figcaption></figure>"
     )
+
+
+def links(paths: Sequence[Path]) -> str:
+    """Return links to files that lie beside the page, in one line."""
+    return f"<p>{' · '.join(map(_link, paths))}</p>" if paths else ""
 
 
 def table(
@@ -139,6 +149,39 @@ def people(cards: Mapping[object, tuple[str, Sequence[np.ndarray]]]) -> str:
             f"<div>{pictures}</div>{html.escape(text)}</li>"
         )
     return f'<ul class="people">{"".join(items)}</ul>'
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computed the result; nothing is imported for it."""
+    found = {"reidlib": reidlib.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found | {"machine": f"{platform.system()} {platform.machine()}"}
+
+
+def write_json(path: str | Path, values: Mapping) -> None:
+    """Write numbers as JSON, NumPy's as Python's and NaN as null."""
+
+    def plain(value):
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float):
+            return round(value, 4) if math.isfinite(value) else None
+        return value if isinstance(value, int | bool | type(None)) else str(value)
+
+    with assets.atomic(path) as temporary:
+        temporary.write_text(json.dumps(plain(values), indent=1), encoding="utf-8")
+
+
+def _link(path: Path) -> str:
+    return f'<a href="{html.escape(path.name)}">{html.escape(path.name)}</a>'
 
 
 def _embed(path: str | Path) -> str:

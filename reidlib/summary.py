@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import math
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +10,35 @@ import numpy as np
 import pandas as pd
 
 import reidlib
-from reidlib import assets, ranking, report
+from reidlib import ranking, report
 
-PACKAGES = ("numpy", "opencv-python", "openvino", "torch", "ultralytics", "pandas", "scipy")
 LATE = " late"
 SCORES = ["MOTA", "IDF1", "HOTA", "precision", "recall", "switches", "people", "tracks"]
+
+
+TEXTS = {  # figure: its heading, what to see in it, its caption
+    "timeline": (
+        "Who was where, and when",
+        "A row a person, a bar a stay, its pattern the camera.",
+        "Time line of all cameras",
+    ),
+    "rank_grid": (
+        "The ranking",
+        " Blue with ✓ is the same person, dashed orange with ✗ is not; grey: nobody knows.",
+        "Ranked matches with their similarity",
+    ),
+    "embedding_map": (
+        "How the network sees them",
+        "Each point is one picture of a person, placed so that similar vectors are neighbours. "
+        "Good vectors make one island a person, whatever the camera.",
+        "Map of the embeddings (t-SNE)",
+    ),
+}
+RANKED = {  # several cameras: what is ranked
+    True: "On the left a person as one camera saw them, then the most similar tracks of others.",
+    False: "With one camera, the early half of each track is looked for among the late halves of "
+    "all: a first test of whether the vectors tell these people apart.",
+}
 
 
 def rankings(rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8) -> list:
@@ -120,11 +140,11 @@ def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]
 
 
 def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.DataFrame) -> dict:
-    """Return what was found as a nested dictionary of plain values, for `write_json`."""
+    """Return what was found as a nested dictionary of plain values, for `report.write_json`."""
     frames = sum(clip.about.frames for clip in clips)
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "versions": report.versions(),
         "people": int(rows["identity"].nunique()),
         "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
         "frames a second": frames / max(sum(clip.seconds for clip in clips), 1e-9),
@@ -158,70 +178,61 @@ def write_report(
 
     `found` is the result of `metrics`, `films` and `pictures` the files to show.
     """
-    several, shared = len(clips) > 1, found["people in several cameras"]
-    film_time = sum(clip.about.duration for clip in clips)
-    where = f"{len(clips)} cameras" if several else "one camera"
+    where = f"{len(clips)} cameras" if len(clips) > 1 else "one camera"
     lead = (
         f"{found['people']} people in {where}, found without anybody naming them: "
         "a detector drew the boxes, a tracker joined them, and a network decided who is who."
     )
-    label = "cameras" if several else "camera"
-    facts = {"people": found["people"], label: len(clips), "of footage": f"{film_time:.0f} s"}
-    if several:
-        facts["people seen by several cameras"] = shared
+    parts = [
+        _facts(clips, found),
+        _film_section(films),
+        _people_section(clips, rows),
+        _picture_section(pictures, "timeline"),
+        _picture_section(pictures, "rank_grid", RANKED[len(clips) > 1]),
+        _picture_section(pictures, "embedding_map"),
+        _quality_section(found),
+        _making_section(found),
+    ]
+    footer = f"Made by reidlib {reidlib.__version__} on {found['made'][:10]}."
+    return report.write(path, report.page("Who was where", lead, parts, footer))
+
+
+def _facts(clips: Sequence, found: Mapping) -> str:
+    seconds = sum(clip.about.duration for clip in clips)
+    facts = {"people": found["people"], "of footage": f"{seconds:.0f} s"}
+    if len(clips) > 1:
+        facts["cameras"] = len(clips)
+        facts["people seen by several cameras"] = found["people in several cameras"]
     facts["frames a second"] = f"{found['frames a second']:.0f}"
     if found["between cameras"]:
         facts["rank-1 between cameras"] = f"{found['between cameras']['rank-1']:.0%}"
-    parts = [report.facts(facts)]
-    parts.append(
-        report.section(
-            "See for yourself",
-            "One number and one colour is one person"
-            + (", in every camera. " if several else ". ")
-            + "Grey boxes are people seen too briefly to tell.",
-            *(report.film(film, film.stem.replace("_", " ")) for film in films[:1]),
-            "<p>"
-            + " · ".join(f'<a href="{film.name}">{film.stem}</a>' for film in films[1:])
-            + "</p>",
-        )
+    return report.facts(facts)
+
+
+def _film_section(films: Sequence[Path]) -> str:
+    text = (
+        "One number and one colour is one person, whatever the camera. Grey boxes are people "
+        "seen too briefly to tell."
     )
+    caption = films[0].stem.replace("_", " ")
+    parts = [report.film(films[0], caption), report.links(films[1:])]
+    return report.section("See for yourself", text, *parts)
+
+
+def _people_section(clips: Sequence, rows: pd.DataFrame) -> str:
     cards = {}
     for person, images in portraits(clips, rows, 4).items():
         stays = rows[rows["identity"] == person].sort_values("start").itertuples()
         seen = ", ".join(f"{row.camera} {row.start:.0f}–{row.end:.0f} s" for row in stays)
         cards[person] = seen, [image for _, image in images]
-    parts.append(
-        report.section("Who is who", "Everybody, in order of appearance.", report.people(cards))
-    )
-    parts.append(
-        report.section(
-            "Who was where, and when",
-            "A row a person, a bar a stay, its pattern the camera.",
-            report.picture(pictures["timeline"], "Time line of all cameras"),
-        )
-    )
-    if "rank_grid" in pictures:
-        text = (
-            "On the left a person as one camera saw them; then the most similar tracks of the "
-            "other cameras."
-            if several
-            else "With one camera, the early half of each track is looked for among the late "
-            "halves of all: a first test of whether the vectors tell these people apart."
-        )
-        marks = " Blue with ✓ is the same person, dashed orange with ✗ is not; grey: unknown."
-        grid = report.picture(pictures["rank_grid"], "Ranked matches with their similarity")
-        parts.append(report.section("The ranking", text + marks, grid))
-    if "embedding_map" in pictures:
-        text = (
-            "Each point is one picture of a person, placed so that similar vectors are neighbours. "
-            "Good vectors make one island a person, whatever the camera."
-        )
-        image = report.picture(pictures["embedding_map"], "Map of the embeddings (t-SNE)")
-        parts.append(report.section("How the network sees them", text, image))
-    parts.append(_quality_section(found))
-    parts.append(_making_section(found))
-    footer = f"Made by reidlib {reidlib.__version__} on {found['made'][:10]}."
-    return report.write(path, report.page("Who was where", lead, parts, footer))
+    return report.section("Who is who", "In order of appearance.", report.people(cards))
+
+
+def _picture_section(pictures: Mapping[str, Path], name: str, before: str = "") -> str:
+    if name not in pictures:
+        return ""
+    title, text, caption = TEXTS[name]
+    return report.section(title, before + text, report.picture(pictures[name], caption))
 
 
 def _quality_section(found: Mapping) -> str:
@@ -259,32 +270,3 @@ def _making_section(found: Mapping) -> str:
     setup = pd.DataFrame({"value": {**found["settings"], **found["versions"]}})
     tables = (report.table(cameras, whole, 1), report.table(seconds, {}, 1), report.table(setup))
     return report.section("How it was made, and what to make of it", text, *tables)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what computed the result; nothing is imported for it."""
-    found = {"reidlib": reidlib.__version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found | {"machine": f"{platform.system()} {platform.machine()}"}
-
-
-def write_json(path: str | Path, values: Mapping) -> None:
-    """Write numbers as JSON, NumPy's as Python's and NaN as null."""
-
-    def plain(value):
-        if isinstance(value, Mapping):
-            return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, float):
-            return round(value, 4) if math.isfinite(value) else None
-        return value if isinstance(value, int | bool | type(None)) else str(value)
-
-    with assets.atomic(path) as temporary:
-        temporary.write_text(json.dumps(plain(values), indent=1), encoding="utf-8")

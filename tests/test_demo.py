@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import annotation, demo, features, films, report, summary, video
+from reidlib import annotation, demo, features, films, report, video
 
 WIDTH, HEIGHT, FPS = 160, 120, 10
 RED, GREEN, BLUE = (220, 40, 40), (40, 200, 40), (40, 40, 220)
@@ -236,7 +236,7 @@ def test_json_is_plain(tmp_path):
         3: [np.int64(2), None, True],
         "p": tmp_path,
     }
-    summary.write_json(tmp_path / "a.json", values)
+    report.write_json(tmp_path / "a.json", values)
     kept = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert kept == {"a": 0.1235, "b": None, "3": [2, None, True], "p": str(tmp_path)}
 
