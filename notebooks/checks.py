@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib import boxes, quality
+from reidlib.association import assign
 
 
 def check(test: Callable[..., str | None]) -> Callable[..., bool]:
@@ -117,4 +118,75 @@ def check_01_record(record: pd.DataFrame, due: pd.DataFrame) -> str | None:
     gone = set(zip(due.clip, due.person))
     if gone != {("in.mp4", n) for n in ("Ada", "Ben", "Chi")} | {("yard.mp4", "Chi")}:
         return f"{len(gone)} rows must go, you say; 60 days after 5 January is 6 March."
+    return None
+
+
+# Lesson 02
+
+
+@check
+def check_02_threshold(answer: float, curve: pd.DataFrame) -> str | None:
+    best = curve.confidence[curve.recall >= 0.8].max()
+    if not answer <= best + 0.005:
+        return f"above {answer:g} fewer than 80% are found; go lower."
+    if answer < best - 0.01:
+        return f"at {answer:g} enough are found, but a higher threshold finds 80% as well."
+    return None
+
+
+@check
+def check_02_iou(function: Callable) -> str | None:
+    cases = {
+        "equal boxes": ([0, 0, 10, 20], [0, 0, 10, 20], 1),
+        "half a box": ([0, 0, 10, 10], [5, 0, 15, 10], 1 / 3),
+        "boxes side by side": ([0, 0, 10, 10], [20, 0, 30, 10], 0),
+        "boxes apart in x and in y": ([0, 0, 10, 10], [20, 30, 30, 40], 0),
+        "a box inside another": ([0, 0, 10, 10], [2, 2, 7, 7], 0.25),
+    }
+    for name, (a, b, right) in cases.items():
+        given = function(a, b)
+        if given is None or abs(given - right) > 1e-6:
+            return f"for {name}, {a} and {b}, it gives {given}; {right:.3f} is right."
+    return None
+
+
+@check
+def check_02_cost(cost) -> str | None:
+    cost = np.asarray(cost, float)
+    if cost.shape != (3, 3) or cost.min() < 0 or cost.max() > 1:
+        return f"3 rows and 3 columns of numbers from 0 to 1 are asked; the shape is {cost.shape}."
+    greedy, best = (sum(cost[p] for p in assign(cost, m)) for m in ("greedy", "hungarian"))
+    if greedy < 2 * best or greedy == 0:
+        return f"greedy pays {greedy:.2f}, the Hungarian algorithm {best:.2f}; twice is asked."
+    return None
+
+
+@check
+def check_02_predict(predict: Callable) -> str | None:
+    box = np.array([100.0, 50, 140, 150])
+    walk = [(f, box + 3 * f * np.array([1, 0, 1, 0])) for f in range(5)]
+    cases = {
+        "somebody seen once": (walk[:1], 1, box),
+        "somebody who stands": ([(0, box), (1, box)], 5, box),
+        "3 pixels a frame, one frame on": (walk, 5, box + [15, 0, 15, 0]),
+        "3 pixels a frame, four frames on": (walk, 8, box + [24, 0, 24, 0]),
+        "a history with a gap": ([walk[0], walk[4]], 6, box + [18, 0, 18, 0]),
+    }
+    for name, (history, frame, right) in cases.items():
+        given = predict(history, frame)
+        if given is None or np.shape(given) != (4,) or np.abs(given - right).max() > 0.5:
+            return f"{name}: it gives {given}; {right.tolist()} is right."
+    return None
+
+
+@check
+def check_02_switches(count: Callable) -> str | None:
+    cases = {
+        (7, 7, 7): 0, (7, 7, 9, 9): 1, (7, -1, -1, 7): 0, (7, -1, 9): 1,
+        (-1, -1, 4): 0, (1, 2, 1): 2, (-1, -1): 0, (5, -1, 5, -1, 6, 6, 5): 2,
+    }  # fmt: skip
+    for tracks, right in cases.items():
+        given = count(list(tracks))
+        if given != right:
+            return f"{list(tracks)} has {right} switches, you count {given}."
     return None

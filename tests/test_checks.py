@@ -11,6 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "notebooks"))
 import checks
 
+from reidlib import boxes
+
 ALL = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
 
 
@@ -61,3 +63,35 @@ def test_lesson_01_divides_people_not_rows():
     assert checks.check_01_divide(by_people)
     assert not checks.check_01_divide(by_rows)
     assert not checks.check_01_divide(lambda table, share, seed: by_people(table, share, 0))
+
+
+def test_lesson_02_accepts_what_is_right_and_explains_what_is_not(capsys):
+    curve = pd.DataFrame({"confidence": [0.9, 0.7, 0.4], "recall": [0.5, 0.8, 0.9]})
+    assert checks.check_02_threshold(0.7, curve)
+    assert not checks.check_02_threshold(0.4, curve) and not checks.check_02_threshold(0.9, curve)
+    assert checks.check_02_cost([[0.0, 0.1, 1], [0.1, 0.9, 1], [1, 1, 0]])
+    assert not checks.check_02_cost(1 - np.eye(3))
+    assert checks.check_02_iou(lambda a, b: float(boxes.iou(a, b)[0, 0]))
+
+    def without_clipping(a, b):
+        inter = (min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1]))
+        return inter / (boxes.area(a)[0] + boxes.area(b)[0] - inter)
+
+    capsys.readouterr()
+    assert not checks.check_02_iou(without_clipping)
+    assert "side by side" in capsys.readouterr().out
+
+
+def test_lesson_02_predicts_and_counts():
+    def steady(history, frame):
+        (first, begin), (last, end) = history[0], history[-1]
+        return end + (end - begin) * (frame - last) / max(last - first, 1)
+
+    def switches(tracks):
+        seen = [t for t in tracks if t >= 0]
+        return sum(a != b for a, b in zip(seen, seen[1:]))
+
+    assert checks.check_02_predict(steady)
+    assert not checks.check_02_predict(lambda history, frame: history[-1][1])
+    assert checks.check_02_switches(switches)
+    assert not checks.check_02_switches(lambda tracks: len(set(tracks)) - 1)
