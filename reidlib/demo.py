@@ -261,8 +261,8 @@ def run(
     laps.append(("", time.perf_counter()))
     metrics = summary.metrics(found, rows, means, quality) | {
         "settings": {
-            "detector": getattr(detector, "name", "custom"),
-            "features": getattr(extractor, "name", "custom"),
+            "detector": Path(getattr(detector, "name", "custom")).name,
+            "features": Path(getattr(extractor, "name", "custom")).name,
             "link threshold": "from the data" if threshold is None else threshold,
             "calibrated cameras": places is not None,
             "shortest track, frames": SHORTEST,

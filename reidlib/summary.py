@@ -245,7 +245,8 @@ def _quality_section(found: Mapping) -> str:
     text = (
         "Compared with the truth. MOTA counts missed and false boxes, IDF1 how long each person "
         "keeps one identity, HOTA balances both; 1 is perfect. The linked rows use the identities "
-        "shown here; all cameras asks for one identity everywhere."
+        "shown here; all cameras asks for one identity everywhere. Some truths count a person who "
+        "leaves and comes back as somebody new: linking then lowers IDF1 for being right."
     )
     table = pd.DataFrame.from_dict(found["scores"], orient="index")[SCORES]
     counts = {name: "{:.0f}".format for name in ("switches", "people", "tracks")}
