@@ -64,7 +64,7 @@ def assign(cost: np.ndarray, method: str = "hungarian") -> list[tuple[int, int]]
         row, column = (int(i) for i in np.unravel_index(cost.argmin(), cost.shape))
         pairs.append((row, column))
         cost[row], cost[:, column] = FORBIDDEN, FORBIDDEN
-    return pairs
+    return sorted(pairs)
 
 
 class Appearance:
@@ -82,7 +82,7 @@ class Appearance:
         """Add cosine similarities of one person (`kind` "same") or of strangers ("other")."""
         if len(similarities):
             self.seen[kind] = min(self.seen[kind] + len(similarities), 2000)
-            step = len(similarities) / self.seen[kind]
+            step = min(len(similarities) / self.seen[kind], 1)
             setattr(self, kind, (1 - step) * getattr(self, kind) + step * np.mean(similarities))
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -217,9 +217,10 @@ class Tracker:
         track.id = next(self._ids)
 
     def _begin(self, indices, found, score, looks) -> None:
-        taken = boxes.as_boxes([t.box for t in self.tracks if not t.missed])
+        taken = [t.box for t in self.tracks if not t.missed]
         for i in indices:
             if (boxes.iou(found[i], taken) < 0.5).all():  # else a second box on somebody tracked
+                taken.append(found[i])
                 history = [Observation(self.frame, int(i), found[i], float(score[i]))]
                 track = Track(*start_motion(found[i]), looks[i], history=history)
                 self.tracks.append(track)
