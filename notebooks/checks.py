@@ -190,3 +190,93 @@ def check_02_switches(count: Callable) -> str | None:
         if given != right:
             return f"{list(tracks)} has {right} switches, you count {given}."
     return None
+
+
+# Lesson 04
+
+
+@check
+def check_04_semi_hard(count: Callable) -> str | None:
+    rng = np.random.default_rng(4)
+    points, labels = rng.normal(size=(9, 2)), np.repeat([1, 2, 3], 3)
+    d = np.linalg.norm(points[:, None] - points, axis=2)
+    n = range(9)
+    same = labels[:, None] == labels
+    gaps = [
+        d[a, k] - d[a, p] for a in n for p in n for k in n if same[a, p] > same[a, k] and a != p
+    ]
+    for margin in (0.0, 0.3, 5.0):
+        given, right = count(d, labels, margin), sum(0 < gap < margin for gap in gaps)
+        if given is None or int(given) != right:
+            return f"with margin {margin} there are {right} on a batch of nine, you count {given}."
+    return None
+
+
+@check
+def check_04_average_precision(answer: float) -> str | None:
+    wrong = {
+        9 / 20: "the bad box (-1) takes up no rank.",
+        7 / 12: "only images of person 7 are junk in camera 1; other people there stay.",
+        37 / 48: "two images of person 7 were taken by the query's own camera.",
+        149 / 210: "neither the bad box nor the query's own camera was left out.",
+    }
+    for value, hint in wrong.items():
+        if abs(answer - value) < 0.005:
+            return hint
+    return (
+        None if abs(answer - 0.5) < 0.005 else "five places remain; average over the true matches."
+    )
+
+
+@check
+def check_04_choose(choose: Callable) -> str | None:
+    cases = {
+        0.3: [(0.1, 0.40, 0.42), (0.3, 0.50, 0.52), (0.6, 0.49, 0.55)],
+        0.6: [(0.1, 0.40, 0.42), (0.3, 0.50, 0.52), (0.6, 0.57, 0.58)],
+        0.0: [(1.0, 0.3, 0.4), (0.0, 0.33, 0.34), (0.5, 0.2, 0.3)],
+    }
+    for right, rows in cases.items():
+        runs = [(margin, seed, s) for margin, *scores in rows for seed, s in enumerate(scores)]
+        given = choose(pd.DataFrame(runs, columns=["margin", "seed", "mAP"]))
+        if given != right:
+            return f"for (margin, two mAPs) {rows} you choose {given}; {right} is the answer."
+    return None
+
+
+@check
+def check_04_threshold(threshold_for: Callable) -> str | None:
+    if threshold_for(np.linspace(0.01, 1, 100), 10, 0.1) is Ellipsis:
+        return "replace ... by your answer."
+    different = np.random.default_rng(0).uniform(0.2, 1, 5000)
+    for size, alarms in ((100, 1), (1000, 5), (50, 10)):
+        given, rate = threshold_for(different, size, alarms), alarms / size
+        if given is None or not 0.9 * rate <= np.mean(different <= given) <= rate:
+            return (
+                f"{alarms} alarms among {size} strangers are a rate of {rate:g}; you give {given}."
+            )
+    if threshold_for(different, 100_000, 1) is not None:
+        return "5,000 pairs cannot show a rate of 1 in 100,000; return None there."
+    return None
+
+
+@check
+def check_04_difference(difference: Callable) -> str | None:
+    pids = np.repeat(np.arange(60), np.tile([2, 10], 30))
+    people = np.random.default_rng(5).choice([-1, 0, 1], 60, p=[0.2, 0.5, 0.3])
+    change = people[pids]
+    a, b = (change >= 0).astype(float), (change <= 0).astype(float)
+    interval = difference(a, b, pids)
+    if interval is None:
+        return "rank1_difference() returns None; return two numbers."
+    low, high = interval
+    if not low < (a - b).mean() < high:
+        return (
+            f"the difference itself, {(a - b).mean():.3f}, is not between {low:.3f} and {high:.3f}."
+        )
+    if high - low < 0.25:
+        return f"{high - low:.2f} is too narrow: draw people, with all their queries, not queries."
+    if abs(low + 0.02) > 0.04 or abs(high - 0.39) > 0.04:
+        return (
+            f"not {low:.2f} to {high:.2f}: who brings ten queries weighs five times one with two."
+        )
+    return None

@@ -283,7 +283,7 @@ def test_curves_read_off_the_choice():
 
 def test_forces_point_against_the_gradient(rng):
     points, gradient = rng.normal(size=(4, 2)), rng.normal(size=(4, 2))
-    figure = model.forces(points, [0, 0, 1, 1], gradient, margin=0.5, anchor=0)
+    figure = model.forces(points, [0, 0, 1, 1], gradient, {"margin": 0.5}, anchor=0)
     (arrows,) = [c for c in figure.axes[0].collections if hasattr(c, "U")]
     assert (np.sign(arrows.U) == -np.sign(gradient[:, 0])).all()
     image_of(model.forces(points, [0, 0, 1, 1], np.zeros((4, 2))))

@@ -15,13 +15,15 @@ def forces(
     points: np.ndarray,
     labels: Sequence[int],
     gradient: np.ndarray,
-    margin: float | None = None,
-    anchor: int | None = None,
+    rings: Mapping[str, float] | None = None,
+    anchor: int = 0,
+    path: np.ndarray | None = None,
     title: str = "",
 ) -> style.Figure:
     """Draw 2-D embeddings and the way a loss moves each: arrows are minus its gradient (N, 2).
 
-    `margin` draws a circle of that radius around point `anchor`: the reach of the loss.
+    `rings` are circles around point `anchor`, name to radius, such as the reach of the loss; `path`
+    is where the points were before, (steps, N, 2).
     """
     points, step = np.asarray(points, float), -np.asarray(gradient, float)
     figure, ax = style.axes(7, 6)
@@ -36,10 +38,12 @@ def forces(
         ax.scatter(*points[here].T, s=130, label=f"person {person}", zorder=3, **look)
     arrow = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.007, "zorder": 4}
     ax.quiver(*points.T, *step.T, color=style.INK, **arrow)
-    if margin is not None and anchor is not None:
-        turn = np.linspace(0, 2 * np.pi, 100)
-        ring = points[anchor] + margin * np.column_stack([np.cos(turn), np.sin(turn)])
-        ax.plot(*ring.T, color=style.GREY, ls="--", label=f"margin {margin:g} around the anchor")
+    for i, trail in enumerate([] if path is None else np.swapaxes(path, 0, 1)):
+        ax.plot(*trail.T, color=style.colour(labels[i]), lw=1.2, alpha=0.6, zorder=1)
+    turn = np.linspace(0, 2 * np.pi, 100)
+    for (name, radius), dash in zip((rings or {}).items(), style.DASHES[1:]):
+        ring = points[anchor] + radius * np.column_stack([np.cos(turn), np.sin(turn)])
+        ax.plot(*ring.T, color=style.GREY, ls=dash, lw=1.6, label=name)
         ax.plot(*points[anchor], "o", ms=20, mfc="none", mec=style.INK, mew=2)
     ax.set(aspect="equal")
     ax.margins(0.18)
