@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -77,7 +78,7 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def _is_progress(output: dict) -> bool:
     """A progress bar: interesting while it moves, noise in a saved notebook."""
     if output.output_type == "stream" and output.name == "stderr":
-        return "it/s" in output.text or "s/it" in output.text or "%|" in output.text
+        return not output.text.strip() or bool(re.search(r"\d\w*/s\]|s/\w+\]|%\|", output.text))
     return "HBox(children=" in output.get("data", {}).get("text/plain", "")
 
 
@@ -90,7 +91,6 @@ def main() -> int:
     paths = sorted(HERE.glob("0*.ipynb")) + sorted(HERE.glob("solutions/*.ipynb"))
     paths = [p for p in paths if not arguments.names or p.name.startswith(tuple(arguments.names))]
     table = HERE / "measured.json"
-    measured = json.loads(table.read_text()) if table.exists() else {}
     failed = False
     for path in paths:
         try:
@@ -105,6 +105,7 @@ def main() -> int:
         if not arguments.check:
             nbformat.write(notebook, path)
             name = path.relative_to(HERE).as_posix()
+            measured = json.loads(table.read_text()) if table.exists() else {}
             measured[name] = {"seconds": round(seconds), "gigabytes": round(gigabytes, 2)}
             table.write_text(json.dumps(measured, indent=1) + "\n")
     return int(failed)
