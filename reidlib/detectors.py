@@ -194,14 +194,16 @@ def _check_pickle(path: Path) -> None:
     """
     import torch
 
-    class Layer:
-        def __init__(self):
-            raise TypeError("a checkpoint may restore layers, not call them")
+    class Mute:
+        def __init__(self):  # takes no arguments: may be made, but not told to do anything
+            pass
 
-    allowed = re.compile(r"(ultralytics\.nn\.(tasks|modules)|torch\.nn\.modules)\.[\w.]*[A-Z]\w*")
+    allowed = re.compile(
+        r"(ultralytics\.nn\.(tasks|modules)|ultralytics\.utils|torch\.nn\.modules)\.[\w.]*[A-Z]\w*"
+    )
     try:
         named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        layers = [(type("Layer", (Layer,), {}), n) for n in named if allowed.fullmatch(n)]
+        layers = [(type("Mute", (Mute,), {}), n) for n in named if allowed.fullmatch(n)]
         with torch.serialization.safe_globals(layers):
             torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -247,7 +249,7 @@ def _ultralytics(path: Path, device: str, size: int | None) -> Infer:
         found = model.predict(
             [image[..., ::-1] for image in images],  # Ultralytics takes BGR arrays
             conf=yolo.FLOOR, iou=1.0, max_det=3000, classes=[person], device=device,
-            imgsz=size or 640, verbose=False,
+            imgsz=size or model.overrides.get("imgsz", 640), verbose=False,
         )  # fmt: skip
         return [
             np.column_stack([r.boxes.xyxy.cpu().numpy(), r.boxes.conf.cpu().numpy()]) for r in found

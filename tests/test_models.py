@@ -16,8 +16,18 @@ def test_tiny_resnet_is_small_and_as_described():
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert convolutions[0].out_channels == 16
     assert [b.conv2.out_channels for b in network.blocks] == [32, 64, 96]
-    wide = models.backbone("tiny-x2", dim=64)
+    wide = models.backbone("tiny-x2-s4", dim=64)
     assert [b.conv2.out_channels for b in wide.blocks] == [64, 128, 192] and wide.dim == 64
+    assert wide.linear.in_features == 4 * 192 and wide(torch.zeros(1, 3, 128, 64)).shape == (1, 64)
+
+
+def test_stripes_tell_above_from_below():
+    image = torch.zeros(1, 3, 128, 64)
+    image[:, 0, :64] = 1
+    network = models.backbone("tiny-s4").eval()
+    network.blocks = network.stem = nn.Identity()
+    network.linear = nn.Identity()
+    assert network(image).reshape(3, 4)[0].tolist() == [1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("name, dim", [("resnet18", 512), ("mobilenet_v3_small", 576)])

@@ -29,15 +29,15 @@ def camera(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     zoom[:, 0] *= np.where(rng.random(count) < 0.5, -1, 1)
     lean = rng.uniform(-0.06, 0.06, count)
     move = rng.uniform(-0.08, 0.08, (count, 2)) * (width, height)
-    gamma = np.exp(rng.normal(0, 0.25, count))
-    gain = np.exp(rng.normal(0, 0.2, (count, 1)) + rng.normal(0, 0.08, (count, 3)))
-    black = rng.uniform(-0.05, 0.12, (count, 1))  # haze lifts the blacks, crushing sinks them
-    pale = rng.random(count) < 0.1
+    gamma = np.exp(rng.normal(0, 0.15, count))
+    gain = np.exp(rng.normal(0, 0.12, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
+    black = rng.uniform(-0.04, 0.08, (count, 1))  # haze lifts the blacks, crushing sinks them
+    pale = rng.random(count) < 0.05
     fade = np.where(pale, rng.uniform(0, 0.5, count), rng.uniform(0.6, 1.2, count))
-    detail = np.where(rng.random(count) < 0.5, rng.uniform(0.25, 1, count), 1)
-    sigma = np.where(rng.random(count) < 0.3, rng.uniform(0.4, 1.6, count), 0)
-    noise = np.where(rng.random(count) < 0.5, rng.uniform(0, 14, count), 0)
-    quality = np.where(rng.random(count) < 0.4, rng.integers(20, 90, count), 0)
+    detail = np.where(rng.random(count) < 0.35, rng.uniform(0.25, 1, count), 1)
+    sigma = np.where(rng.random(count) < 0.2, rng.uniform(0.4, 1.5, count), 0)
+    noise = np.where(rng.random(count) < 0.3, rng.uniform(0, 10, count), 0)
+    quality = np.where(rng.random(count) < 0.3, rng.integers(25, 90, count), 0)
     grain = rng.standard_normal(1 << 18, np.float32)
     ramp = np.arange(256)[:, None] / 255
     centre = np.array([width / 2, height / 2])
@@ -126,10 +126,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("crops", type=Path, help="folder of rendered crops")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--backbone", default="tiny-x1.5")
+    parser.add_argument("--backbone", default="tiny-x2-s4")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--hold-out", type=int, default=100, help="identities to validate on")
+    parser.add_argument("--start", type=Path, help="weights of an earlier run to go on from")
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -145,9 +147,11 @@ def main() -> None:
     model = models.SiameseNetwork(
         arguments.backbone, arguments.dim, classes=dataset.train.pid.nunique()
     )
+    if arguments.start:
+        model.load_state_dict(models.load(arguments.start).state_dict(), strict=False)
     training.fit(
-        model, dataset, epochs=arguments.epochs, lr=2e-3, optimiser="adamw", weight_decay=1e-2,
-        augment=camera, bfloat16=True, seed=arguments.seed,
+        model, dataset, epochs=arguments.epochs, lr=arguments.lr, optimiser="adamw",
+        weight_decay=1e-2, augment=camera, bfloat16=True, seed=arguments.seed,
         validate=lambda network: scores(network, dataset), every=2,
         checkpoint=arguments.out / "plaza_embedding_checkpoint.pt",
         on_epoch=lambda row: print(json.dumps(row), flush=True), progress=False,
