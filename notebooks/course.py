@@ -18,7 +18,7 @@ COLAB_LACKS = {
     "ultralytics": "ultralytics",
     "openvino": "openvino",
     "av": "av",
-    "motmetrics": "motmetrics",
+    "trackers": "trackers",
 }
 NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
           "seaborn", "ipywidgets", "tqdm", *COLAB_LACKS]  # fmt: skip
