@@ -180,21 +180,22 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
             f"{path} is not a network from (N, 3, H, W) images to (N, D) vectors, or needs size=: "
             f"{str(error).strip().splitlines()[-1]}"
         ) from error
-    queue = ov.AsyncInferQueue(compiled)
+    count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    requests = [compiled.create_infer_request() for _ in range(count)]
 
     def run(images):
         vectors = np.empty((len(images), dim), np.float32)
-
-        def keep(request, start):
-            part = vectors[start : start + BATCH]
-            part[:] = request.get_output_tensor().data[: len(part)]
-
-        queue.set_callback(keep)
-        for start in range(0, len(images), BATCH):
-            part = images[start : start + BATCH]
-            short = np.zeros((BATCH - len(part), *size, 3), np.uint8)
-            queue.start_async(np.concatenate([part, short]) if len(short) else part, start)
-        queue.wait_all()
+        starts = range(0, len(images), BATCH)
+        for i in range(len(starts) + count):
+            request = requests[i % count]
+            if i >= count:
+                request.wait()
+                part = vectors[(i - count) * BATCH :][:BATCH]
+                part[:] = request.get_output_tensor().data[: len(part)]
+            if i < len(starts):
+                part = images[starts[i] :][:BATCH]
+                short = np.zeros((BATCH - len(part), *size, 3), np.uint8)
+                request.start_async([np.concatenate([part, short]) if len(short) else part])
         return vectors
 
     threshold = model.get_rt_info(THRESHOLD).astype(float) if model.has_rt_info(THRESHOLD) else None

@@ -86,12 +86,8 @@ class Tracker:
         if not 0 <= low <= high <= 1:
             raise ValueError(f"low is {low} and high {high}; expected 0 <= low <= high <= 1")
         self.high, self.low, self.iou, self.weight, self.alike = high, low, iou, weight, alike
-        self.min_hits, self.max_age, self.size, self.assignment = (
-            min_hits,
-            max_age,
-            size,
-            assignment,
-        )
+        self.min_hits, self.max_age = min_hits, max_age
+        self.size, self.assignment = size, assignment
         self.tracks: list[Track] = []
         self.ended: list[Track] = []  # confirmed tracks that the last update has given up
         self.appearance = Appearance()

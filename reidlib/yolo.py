@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def openvino(path: Path, size: int | None) -> Infer:
     import openvino as ov
 
     path = next(path.glob("*.xml")) if path.is_dir() else path
-    core, queues = ov.Core(), {}
+    core, pools = ov.Core(), {}
     try:
         model = core.read_model(path)
         static = model.input().partial_shape[2]
@@ -33,28 +34,34 @@ def openvino(path: Path, size: int | None) -> Infer:
         steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
         steps.input().model().set_layout(ov.Layout("NCHW"))
         compiled = core.compile_model(steps.build(), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
-        queue = ov.AsyncInferQueue(compiled)
-        queue.set_callback(lambda request, done: done(request.get_output_tensor().data[0]))
-        return queue, compiled.input().shape[1:3]
+        count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        return [compiled.create_infer_request() for _ in range(count)], compiled.input().shape[1:3]
 
     def infer(images):
-        found = [None] * len(images)
-        for i, image in enumerate(images):
+        found, running = [], deque()
+
+        def finish():
+            request, free, scale, corner = running.popleft()
+            request.wait()
+            candidates = _decode(request.get_output_tensor().data[0], person)
+            candidates[:, :4] = (candidates[:, :4] - np.tile(corner, 2)) / scale
+            found.append(candidates)
+            free.append(request)
+
+        for image in images:
             scale = size / max(image.shape[:2])
             shape = tuple(int(np.ceil(side * scale / 32)) * 32 for side in image.shape[:2])
-            if shape not in queues:
-                queues[shape] = compile_for(*shape)
-            queue, target = queues[shape]
+            if shape not in pools:
+                pools[shape] = compile_for(*shape)
+            free, target = pools[shape]
+            while not free:
+                finish()
             boxed, scale, corner = _letterbox(image, *target)
-
-            def done(output, i=i, scale=scale, corner=corner):
-                candidates = _decode(output, person)
-                candidates[:, :4] = (candidates[:, :4] - np.tile(corner, 2)) / scale
-                found[i] = candidates
-
-            queue.start_async(boxed[None], done)
-        for queue, _ in queues.values():
-            queue.wait_all()
+            request = free.pop()
+            request.start_async([boxed[None]])
+            running.append((request, free, scale, corner))
+        while running:
+            finish()
         return found
 
     return infer

@@ -1,0 +1,240 @@
+import importlib.util
+import os
+import pickle
+import urllib.error
+
+import numpy as np
+import pytest
+
+from reidlib import assets, detectors, yolo
+
+BOX = ["x1", "y1", "x2", "y2"]
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory):
+    """A network like a square Ultralytics export: a cell's brightness is the score of its box."""
+    ov = pytest.importorskip("openvino")
+    op, side = ov.opset13, 128
+    image = op.parameter([1, 3, side, side], np.float32, name="images")
+    grey = op.reduce_mean(image, op.constant([1]), keep_dims=True)
+    scores, centres, strides = [], [], []
+    for s in (8, 16, 32):
+        n = side // s
+        pooled = op.avg_pool(grey, [s, s], [0, 0], [0, 0], [s, s], True)
+        scores.append(op.reshape(pooled, op.constant([1, 1, n * n]), False))
+        grid = (np.indices((n, n))[::-1].reshape(2, -1) + 0.5) * s
+        centres.append(grid)
+        strides.append(np.full((1, n * n), s))
+    centre = op.constant(np.concatenate(centres, axis=1)[None].astype(np.float32))
+    size = op.constant(np.concatenate(strides, axis=1)[None].repeat(2, axis=1).astype(np.float32))
+    output = op.concat([centre, size, op.concat(scores, 2)], 1)
+    folder = tmp_path_factory.mktemp("bright_openvino_model")
+    ov.save_model(ov.Model([output], [image]), folder / "bright.xml", compress_to_fp16=False)
+    (folder / "metadata.yaml").write_text("names:\n  0: person\n")
+    return folder
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No network, an empty cache."""
+
+    def refuse(*args, **kwargs):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+
+
+def frame(height=128, width=128, left=32, top=64, side=32):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[top : top + side, left : left + side] = 255
+    return image
+
+
+def test_one_table_an_image_in_its_pixels(bright):
+    detector = detectors.load(bright, confidence=0.9, nms=0.5)
+    small, large = detector([frame(), frame(256, 256, 64, 0, 64)])
+    assert small.columns.tolist() == [*BOX, "confidence"]
+    # 16 cells of 8 pixels, 4 of 16 and one of 32 lie in the white square, none on another.
+    corners = small[BOX].to_numpy()
+    assert corners.min(axis=0).tolist() == [32, 64, 40, 72] and len(small) == 21
+    assert corners.max(axis=0).tolist() == [56, 88, 64, 96]
+    np.testing.assert_allclose(
+        np.sort(large[BOX].to_numpy() / 2, axis=0), np.sort(corners - [0, 64, 0, 64], axis=0)
+    )
+    assert detector([]) == []
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 128), (128, 64), (100, 128), (50, 100)])
+def test_a_rectangular_input_gives_the_boxes_of_the_square_one(bright, height, width):
+    image = frame(height, width, left=16, top=16, side=24)
+    image[::3] //= 2
+    scale = 128 / max(height, width)
+    rows, columns = (int(np.ceil(n * scale / 32)) * 32 for n in (height, width))
+    import openvino
+
+    model = openvino.Core().read_model(bright / "bright.xml")
+    assert yolo._fit(model, rows, columns).input().shape == [1, 3, rows, columns]
+    (found,) = detectors.load(bright).raw([image])
+    square = np.zeros((max(height, width),) * 2 + (3,), np.uint8)
+    top, left = (max(height, width) - height) // 2, (max(height, width) - width) // 2
+    if top % (32 / scale) or left % (32 / scale):
+        pytest.skip("the grids of cells do not fall on one another")
+    square[top : top + height, left : left + width] = image
+    (expected,) = detectors.load(bright).raw([square])
+    expected = expected - np.float32([left, top, left, top, 0])
+    inside = (expected[:, :4] >= 0).all(axis=1) & (expected[:, 2:4] <= [width, height]).all(axis=1)
+    order = [np.lexsort(a.round(2).T) for a in (found, expected[inside])]
+    np.testing.assert_allclose(found[order[0]], expected[inside][order[1]], atol=1e-3)
+
+
+def test_thresholds_need_no_second_run(bright):
+    detector = detectors.load(bright, confidence=0.5, nms=0.9)
+    (candidates,) = detector.raw([frame()])
+    assert candidates.dtype == np.float32 and candidates.shape[1] == 5
+    assert detectors.select(candidates, 0.5, 0.9).equals(detector([frame()])[0])
+    counts = [len(detectors.select(candidates, c, 0.9)) for c in (0.02, 0.2, 0.9)]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[2]
+    scores = detectors.select(candidates, 0.02, 0.9).confidence
+    assert scores.is_monotonic_decreasing
+
+
+def test_suppression():
+    candidates = np.array([[0, 0, 9, 9, 0.8], [1, 0, 9, 9, 0.9], [50, 0, 59, 9, 0.3]], np.float32)
+    assert detectors.select(candidates).confidence.tolist() == pytest.approx([0.9, 0.3])
+    assert len(detectors.select(candidates, nms=0.95)) == 3
+    assert len(detectors.select(candidates[:0])) == 0
+
+
+def test_only_people_are_kept():
+    output = np.zeros((4 + 3, 2), np.float32)  # two boxes, three classes
+    output[:4] = [[10, 30], [10, 30], [4, 4], [8, 8]]
+    output[4:] = [[0.2, 0.6], [0.7, 0.5], [0.1, 0.1]]
+    np.testing.assert_allclose(yolo._decode(output, 0), [[28, 26, 32, 34, 0.6]], rtol=1e-6)
+    np.testing.assert_allclose(yolo._decode(output, 1), [[8, 6, 12, 14, 0.7]], rtol=1e-6)
+    end_to_end = np.array([[1, 2, 3, 4, 0.9, 0], [1, 2, 3, 4, 0.8, 2]], np.float32)
+    np.testing.assert_allclose(yolo._decode(end_to_end, 2), [[1, 2, 3, 4, 0.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "match"),
+    [
+        (frame(), "expected a list of uint8 RGB images"),
+        ([frame()[..., 0]], "expected a list of uint8 RGB images"),
+        ([frame() / 255], "float64"),
+        ([None], "NoneType"),
+        ([frame(), frame()[:0]], "image 1 has no pixels"),
+    ],
+)
+def test_bad_images(bright, images, match):
+    with pytest.raises(ValueError, match=match):
+        detectors.load(bright)(images)
+
+
+@pytest.mark.parametrize("settings", [{"confidence": 2}, {"nms": -0.1}])
+def test_bad_thresholds(settings):
+    with pytest.raises(ValueError, match="expected a number from 0 to 1"):
+        detectors.load("plaza", **settings)
+
+
+def test_unknown_names_list_the_valid_ones():
+    with pytest.raises(ValueError, match="did you mean 'fasterrcnn'.*auto, plaza.*yolo11n"):
+        detectors.load("fastercnn")
+    with pytest.raises(ValueError, match="unknown detector 'yolo11n-seg'"):
+        detectors.load("yolo11n-seg")
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no detector weights at"):
+        detectors.load(tmp_path / "none.onnx")
+    with pytest.raises(ValueError, match="holds no .xml"):
+        detectors.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["yolov3", "yolo11n", "rtdetr-l", "fasterrcnn", "ssd"])
+def test_no_network(offline, name):
+    with pytest.raises(assets.Unavailable, match="has to be downloaded.*connect to the internet"):
+        detectors.load(name)
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".xml", ".pt"])
+def test_weights_that_are_not_weights(tmp_path, ending):
+    path = tmp_path / f"weights{ending}"
+    path.write_bytes(b"these are not the weights you are looking for")
+    with pytest.raises(ValueError, match="weights"):
+        detectors.load(path)
+
+
+def test_an_export_without_people(bright, tmp_path):
+    for name in ("bright.xml", "bright.bin"):
+        (tmp_path / name).write_bytes((bright / name).read_bytes())
+    (tmp_path / "metadata.yaml").write_text("names:\n  0: cat\n  1: dog\n")
+    with pytest.raises(ValueError, match="cat, dog; expected a class 'person'"):
+        detectors.load(tmp_path)
+
+
+class Harmful:
+    """Pickles as a call of `function`."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def checkpoints(target):
+    """Checkpoints that would create the file `target`, were they read the common way."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    touch = f"open({str(target)!r}, 'w')"
+    yield {"model": Harmful(os.system, f"echo > {target}")}
+    yield {"model": Harmful(eval, touch)}
+    # An allowed name, but called: building a network evaluates the text of its activation.
+    layers = [[-1, 1, "Conv", [8, 3, 2]]]
+    config = {"activation": touch, "nc": 1, "backbone": layers, "head": []}
+    yield {"model": Harmful(DetectionModel, config, 3, 1, False)}
+
+
+def test_pickled_code_is_never_run(tmp_path):
+    import torch
+
+    target = tmp_path / "created"
+    for i, checkpoint in enumerate(checkpoints(target)):
+        plain, zipped = tmp_path / f"plain{i}.pt", tmp_path / f"zipped{i}.pt"
+        plain.write_bytes(pickle.dumps(checkpoint))
+        torch.save(checkpoint, zipped)
+        for path in (plain, zipped):
+            with pytest.raises(ValueError, match="cannot|safely"):
+                detectors.load(path, device="cpu")
+            assert not target.exists()
+
+
+def test_a_checkpoint_runs_in_torch_without_openvino(tmp_path, monkeypatch):
+    os.environ["YOLO_VERBOSE"] = "False"
+    from ultralytics import YOLO
+
+    YOLO("yolov8n.yaml", task="detect").save(tmp_path / "random.pt")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "openvino" else find(name, *a)
+    )
+    detector = detectors.load(tmp_path / "random.pt", device="cpu", size=64)
+    found = detector.raw([frame(), frame(64, 96)])
+    assert [f.shape[1] for f in found] == [5, 5]
+
+
+def test_torchvision(tmp_path, monkeypatch):
+    """The real network with made-up weights in the cache, as if they had been downloaded."""
+    import torch
+    from torchvision.models import detection
+
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    network = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+    url = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT.url
+    torch.save(network.state_dict(), tmp_path / url.rsplit("/", 1)[1])
+    (found,) = detectors.load("ssd", device="cpu").raw([frame(90, 120)])
+    assert found.shape[1] == 5 and len(found)
+    assert (found[:, :4] >= 0).all() and (found[:, 2:4] <= [120, 90]).all()
