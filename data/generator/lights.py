@@ -62,7 +62,7 @@ DUSK = Light(
     (0.17, 0.19, 0.3),
     lamp_colour=(9.0, 5.8, 2.7),
     softness=2.0,
-    exposure=1.6,
+    exposure=1.4,
 )
 HALL = Light(
     (0.12, -0.1, 1.0),

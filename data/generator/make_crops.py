@@ -12,7 +12,7 @@ import numpy as np
 import views
 from cast import DISTRACTORS, TEST_PIDS, TRAIN_PIDS, distractor, person, reclothed, stranger
 from renderer import Renderer
-from studio import NORMAL, UNUSUAL, Photographer, Shot, save
+from studio import NORMAL, QUERY, UNUSUAL, Photographer, Shot, save
 from views import View
 
 
@@ -38,9 +38,9 @@ def make_plaza(out: Path, part: int = 0, parts: int = 1) -> None:
             for sequence in (1, 2):
                 work.series(actor, light[sequence], 2, crops["train"], sequence)
         else:
-            work.series(actor, light[1], 1, crops["query"], 1)
+            work.series(actor, light[1], 1, crops["query"], 1, shot=QUERY)
             work.series(actor, light[1], 1, crops["gallery"], 1)
-            work.series(actor, light[2], 1, crops["gallery"], 2)
+            work.series(actor, light[2][:3], 1, crops["gallery"], 2)  # light changes outdoors only
         actor.release()
     if part == 0:
         _distractors(renderer, model, light[1], crops["gallery"])
@@ -81,8 +81,8 @@ SCENARIOS = {
     "clothes": dict(light="day"),
     "dusk": dict(light="dusk"),
     "pose": dict(light="day", actions=UNUSUAL),
-    "occlusion": dict(light="day", shot=Shot(visibility=(0.25, 0.62), occluder=1.0)),
-    "lowres": dict(light="day", shot=Shot(heights=(60, 120), shrink=0.3)),
+    "occlusion": dict(light="day", shot=Shot(visibility=(0.35, 0.7), occluder=1.0)),
+    "lowres": dict(light="day", shot=Shot(heights=(60, 110), shrink=0.5)),
 }
 SCENARIO_CAMERAS = {"dusk": ("c1", "c2", "c3")}
 

@@ -35,6 +35,10 @@ class Shot:
     shrink: float = 1.0  # sensor pixels are thrown away before the crop is stored
 
 
+# A query is often the poorest picture of all: small, cut badly, half hidden.
+QUERY = Shot(heights=(45, 170), visibility=(0.4, 1.0), occluder=0.28, company=0.45, jitter=1.4)
+
+
 class Studio:
     """Takes crops; people photographed before serve as passers-by."""
 

@@ -16,7 +16,7 @@ from sensor import Sensor
 
 METER = 0.36  # mean linear light that a camera's automatic exposure aims at
 STATURE = 1.72  # metres, to judge how tall somebody would appear
-DUSK_FACTORS = dict(noise=1.7, blur=1.15, saturation=0.9)
+DUSK_FACTORS = dict(noise=1.3, blur=1.15, saturation=0.9)
 
 
 @dataclass

@@ -28,7 +28,8 @@ void windows(vec2 u, float seed, inout vec3 albedo, inout float specular, inout 
     albedo = edge < .05 || split < .03 ? vec3(.16, .15, .15) : room + .07 * noise(vec3(u * .35, seed));
     if (edge >= .05 && split >= .03) {
         specular = .35;
-        glow = step(shop ? .25 : .62, lit) * (lamp_colour.r > 0. ? 4. : 0.);
+        glow = step(shop ? .25 : .62, lit) * (lamp_colour.r > 0. ? 3.4 : 0.);
+        if (glow > 0.) albedo *= vec3(1.25, 1., .7);
     }
 }
 
