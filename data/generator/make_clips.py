@@ -100,7 +100,9 @@ def film(
         writers[view.name].close()
         view.release()
         text = "".join(line + "\n" for line in lines[view.name])
-        (out / "truth" / f"{view.name}_{suffix}.txt").write_text(text, encoding="utf-8")
+        (out / "truth" / f"{view.name}_{suffix}.txt").write_text(
+            text, encoding="utf-8", newline="\n"
+        )
 
 
 def write_cameras(out: Path) -> None:
@@ -129,7 +131,7 @@ def write_identities(out: Path) -> None:
             | {key: value for key, value in identities.to_row(person(pid)).items() if key != "pid"}
         )
     with (out / "identities.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
