@@ -71,15 +71,23 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not _is_progress(o)]
+            cell.outputs = [_without_widget(o) for o in cell.outputs if not _is_progress(o)]
     return notebook
 
 
 def _is_progress(output: dict) -> bool:
     """A progress bar: interesting while it moves, noise in a saved notebook."""
+    text = output.get("data", {}).get("text/plain", "")
     if output.output_type == "stream" and output.name == "stderr":
-        return not output.text.strip() or bool(re.search(r"\d\w*/s\]|s/\w+\]|%\|", output.text))
-    return "HBox(children=" in output.get("data", {}).get("text/plain", "")
+        text = output.text.strip() or "HBox(children="
+    return "HBox(children=" in text or bool(re.search(r"\d\w*/s\]|s/\w+\]|\d%\|", text))
+
+
+def _without_widget(output: dict) -> dict:
+    """Say in place of a panel what it is: without its kernel it would show as an error."""
+    if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+        output.data = {"text/plain": "An interactive panel. Run this cell to use it."}
+    return output
 
 
 def main() -> int:
