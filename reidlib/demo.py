@@ -115,18 +115,18 @@ def tracklets(
     """Return one row, and one unit vector, for each track of each camera.
 
     `table` has columns camera, track, frame, time and confidence; `vectors` (N, D) go with its
-    rows. The result has camera, track, start and end (seconds), first and last (frames), frames.
-    Tracks with fewer than `shortest` vectors are left out.
+    rows, NaN where a box has none. The result has camera, track, start, end (seconds), first, last
+    (frames) and frames, the number of vectors; tracks of fewer than `shortest` are left out.
     """
-    known = np.isfinite(vectors).all(axis=1)
-    table, vectors = table[known], vectors[known]
-    groups = table.groupby(["camera", "track"], sort=False)
+    # Start and end are those of all boxes: one person cannot be in two places, vector or not.
+    seen = table.assign(seen=np.isfinite(vectors).all(axis=1))
+    groups = seen.groupby(["camera", "track"], sort=False)
     rows = groups.agg(
         start=("time", "min"),
         end=("time", "max"),
         first=("frame", "min"),
         last=("frame", "max"),
-        frames=("frame", "size"),
+        frames=("seen", "sum"),
     ).reset_index()
     means = features.aggregate(vectors, groups.ngroup(), "weighted", table["confidence"])
     keep = (rows["frames"] >= shortest).to_numpy()

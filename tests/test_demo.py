@@ -162,7 +162,7 @@ def test_tracklets_leave_out_short_ones_and_boxes_without_vector():
     vectors = np.tile(np.float32([0.6, 0.8]), (11, 1))
     vectors[0] = np.nan
     rows, means = demo.tracklets(table, vectors)
-    assert rows[["track", "first", "last", "frames"]].to_numpy().tolist() == [[1, 1, 7, 7]]
+    assert rows[["track", "first", "last", "frames"]].to_numpy().tolist() == [[1, 0, 7, 7]]
     np.testing.assert_allclose(means, [[0.6, 0.8]], rtol=1e-6)
 
 
