@@ -195,7 +195,7 @@ def test_detections_count_and_truth(tracks):
     image, found = np.zeros((80, 100, 3), np.uint8), tracks[tracks.frame == 0]
     figure = detection.detections(image, {"a": found, "b": found[:0]}, truth=found)
     image_of(figure)
-    assert "a: 2 people" in texts(figure) and "b: 0 people" in texts(figure)
+    assert "a: 2 boxes" in texts(figure) and "b: 0 boxes" in texts(figure)
     assert len(figure.axes[0].patches) == 4 and len(figure.axes[1].patches) == 2
 
 

@@ -133,7 +133,7 @@ def test_identities_over_time_show_switches_and_gaps(truth):
     matched = mot.matches(truth, swapped[swapped.frame != 5])
     figure = plots.identities_over_time(matched)
     style.png(figure)
-    assert "3 people, 3 tracks, 3 identity switches" in text(figure)
+    assert "3 people, 3 identity switches" in text(figure)
     coloured = [c for c in figure.axes[0].collections if c.get_facecolor().size]
     assert len(coloured) == 3 * 3  # before the gap, after it, and after the switch
 

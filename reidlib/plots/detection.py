@@ -31,7 +31,7 @@ def detections(
     for ax in cells.flat[len(found) :]:
         ax.set_axis_off()
     for ax, (name, table) in zip(cells.flat, found.items()):
-        style.show(ax, image, f"{name}: {len(table)} people", 13)
+        style.show(ax, image, f"{name}: {len(table)} boxes", 13)
         _draw_boxes(ax, table, truth)
     if truth is not None:
         figure.suptitle(f"orange: found, white: the {len(truth)} true people")
@@ -180,18 +180,17 @@ def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figu
                 length = len(run) / fps
                 colour = style.colour(track)
                 ax.broken_barh([(start, length)], (row - 0.38, 0.76), fc=colour, lw=0)
-                if length > 0.7:
+                if length > 1.2:
                     ink = "white" if np.dot(colour, (0.299, 0.587, 0.114)) < 0.5 else "black"
-                    ax.text(start + 0.08, row, str(track), va="center", size=9, color=ink)
+                    beside = start + 0.08 + 0.25 * run.switch.iloc[0]  # a cross needs room
+                    ax.text(beside, row, str(track), va="center", size=9, color=ink)
         switches = mine.frame[mine.switch] / fps
         ax.plot(switches, [row] * len(switches), "X", color="black", ms=8, mec="white")
     ax.set_yticks(range(len(order)), [str(person) for person in order], fontsize=10)
     ax.set(xlabel="time, s", ylabel="true person", ylim=(len(order) - 0.4, -0.6))
     ax.grid(axis="y", visible=False)
-    tracks = matched.track[matched.track >= 0].nunique()
     count = int(matched.switch.sum())
-    title = f"{len(order)} people, {tracks} tracks, {count} identity switches (X)"
-    ax.set_title(title, loc="left")
+    ax.set_title(f"{len(order)} people, {count} identity switches (crosses)", loc="left")
     return figure
 
 
