@@ -115,7 +115,7 @@ def check_01_record(record: pd.DataFrame, due: pd.DataFrame) -> str | None:
         return "what became of Ben's consent to in.mp4?"
     if by_row.consent.get(("yard.mp4", "Chi")) != "refused":
         return "what did Chi say about yard.mp4?"
-    gone = set(zip(due.clip, due.person))
+    gone = set(zip(due["clip"], due["person"]))
     if gone != {("in.mp4", n) for n in ("Ada", "Ben", "Chi")} | {("yard.mp4", "Chi")}:
         return f"{len(gone)} rows must go, you say; 60 days after 5 January is 6 March."
     return None

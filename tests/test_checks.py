@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "notebooks"))
 import checks
 
-from reidlib import boxes
+from reidlib import boxes, privacy
 
 ALL = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
 
@@ -95,3 +95,28 @@ def test_lesson_02_predicts_and_counts():
     assert not checks.check_02_predict(lambda history, frame: history[-1][1])
     assert checks.check_02_switches(switches)
     assert not checks.check_02_switches(lambda tracks: len(set(tracks)) - 1)
+
+
+def test_lesson_01_wants_the_whole_first_clip_deleted():
+    who = [
+        ("in.mp4", "Ada"),
+        ("in.mp4", "Ben"),
+        ("in.mp4", "Chi"),
+        ("yard.mp4", "Ada"),
+        ("yard.mp4", "Chi"),
+    ]
+    said = ["given", "withdrawn", "given", "given", "refused"]
+    when = ["2026-01-05"] * 3 + ["2026-02-20"] * 2
+    record = privacy.consent_record(
+        dict(
+            clip=clip,
+            person=person,
+            purpose="course",
+            consent=consent,
+            recorded=day,
+            keep_days=days,
+        )
+        for (clip, person), consent, day, days in zip(who, said, when, [60] * 3 + [30] * 2)
+    )
+    assert checks.check_01_record(record, privacy.due_for_deletion(record, "2026-03-10"))
+    assert not checks.check_01_record(record, privacy.due_for_deletion(record, "2026-03-01"))
