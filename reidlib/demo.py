@@ -49,25 +49,34 @@ class Clip:
 
 
 class Samples:
-    """Keeps a few crops of each track, evenly spread over its life: memory stays constant."""
+    """Keeps a few clear crops of each track, evenly spread over its life, in constant memory."""
 
     def __init__(self, limit: int = 8):
-        self.limit, self.seen, self.step = limit, {}, {}
+        self.limit, self.seen, self.step, self.crowded = limit, {}, {}, set()
         self.crops: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def __call__(self, index: int, image: np.ndarray, tracks: pd.DataFrame) -> None:
         """Look at one frame (H, W, 3) and its tracks, columns track and x1 y1 x2 y2 (pixels)."""
         height, width = image.shape[:2]
         corners = boxes.clip(tracks[BOX].to_numpy(), width, height)
-        for track, box, size in zip(tracks["track"].tolist(), corners, boxes.area(corners)):
+        others = boxes.iou(corners, corners) * (1 - np.eye(len(corners)))
+        crowds = others.max(axis=1, initial=0) > 0.1
+        for track, box, crowd in zip(tracks["track"].tolist(), corners, crowds):
+            if boxes.area(box)[0] < 1 or (crowd and track in self.crops):
+                continue  # a picture of two people is only better than none
+            if crowd:
+                self.crowded.add(track)
+            elif track in self.crowded:
+                self.crowded.remove(track)
+                self.crops[track].clear()
             seen = self.seen[track] = self.seen.get(track, -1) + 1
-            if size < 1 or seen % self.step.setdefault(track, 1):
-                continue
             kept = self.crops.setdefault(track, [])
+            if kept and seen % self.step.get(track, 1):
+                continue
             kept.append((index, cv2.resize(boxes.crop(image, box)[0], CROP)))
             if len(kept) > self.limit:
                 del kept[1::2]
-                self.step[track] *= 2
+                self.step[track] = 2 * self.step.get(track, 1)
 
 
 def clips(videos: Sequence[str | Path] = (), truth: Sequence[str | Path] = ()) -> list[Clip]:

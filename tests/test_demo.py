@@ -184,6 +184,18 @@ def test_samples_stay_few_and_spread_out():
     assert 2 not in samples.crops  # a box without area gives no picture
 
 
+def test_samples_prefer_a_person_alone():
+    samples, image = demo.Samples(), np.zeros((50, 50, 3), np.uint8)
+    together = pd.DataFrame({"track": [1, 2], "x1": [0, 2], "y1": 0, "x2": [9, 11], "y2": 20})
+    samples(0, image, together)
+    assert len(samples.crops[1]) == len(samples.crops[2]) == 1
+    samples(1, image, together)
+    samples(2, image, together[:1])
+    samples(3, image, together)
+    assert [index for index, _ in samples.crops[1]] == [2]
+    assert [index for index, _ in samples.crops[2]] == [0]
+
+
 def test_side_by_side_follows_the_clock(plaza, tmp_path):
     slow = tmp_path / "slow.mp4"
     video.write(slow, (image for _, _, image in video.read(plaza[0], stop=10)), 5)

@@ -22,7 +22,8 @@ def who_was_where(
     rows = {person: row for row, person in enumerate(first.index)}
     cameras = sorted(tracklets["camera"].astype(str).unique())
     lane = 0.84 / len(cameras)
-    figure, ax = style.axes(10, max(2.8, 0.17 * len(cameras) * len(rows) + 1.5))
+    height = np.clip(0.17 * len(cameras) * len(rows) + 1.5, 2.8, 11)
+    figure, ax = style.axes(10, height)
     for stay in tracklets.to_dict("records"):
         at = cameras.index(str(stay["camera"]))
         y = rows[stay[identity]] - 0.42 + lane * (at + 0.5)

@@ -92,7 +92,7 @@ def embedding_map(
 ) -> style.Figure:
     """Draw vectors (N, D) as points on a plane: colour is the person, the marker the camera.
 
-    With ``by="camera"`` the colour is the camera too, which shows camera bias. Up to 30 people are
+    With ``by="camera"`` the colour is the camera too, which shows camera bias. Up to 40 people are
     numbered at the middle of their points.
     """
     if by not in ("person", "camera"):
@@ -110,7 +110,7 @@ def embedding_map(
         marker = style.MARKERS[i % len(style.MARKERS)]
         ax.scatter(*points[here].T, s=46, c=colours, marker=marker, ec=style.INK, lw=0.6, alpha=0.9)
     people = pd.unique(pids)
-    if by == "person" and len(people) <= 30:
+    if by == "person" and len(people) <= 40:
         for person in people:
             ax.text(
                 *np.median(points[pids == person], axis=0),
