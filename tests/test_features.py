@@ -161,6 +161,18 @@ def test_the_cpu_path_never_imports_torch(exported):
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
+def test_the_bundled_embedding_is_the_same_in_both_forms():
+    pytest.importorskip("openvino")
+    forms = [assets.data("weights", f"plaza_embedding.{ending}") for ending in ("onnx", "pt")]
+    assert all(path.stat().st_size < 8e6 for path in forms)
+    plaza = features.load("plaza", device="cpu")
+    exported, checkpoint = (features.load(path, device="cpu") for path in forms)
+    assert plaza.name == features.load().name == "plaza" and plaza.size == (128, 64)
+    assert 0 < plaza.threshold < 1
+    assert checkpoint.threshold == pytest.approx(exported.threshold, abs=1e-4)
+    assert np.allclose(exported(CROPS), checkpoint(CROPS), atol=1e-4)
+
+
 def test_unknown_names_and_files_that_are_no_models(tmp_path):
     with pytest.raises(ValueError, match="unknown features 'resnet19'.*plaza.*histogram"):
         features.load("resnet19")
