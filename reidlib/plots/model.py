@@ -175,7 +175,8 @@ def roc(
         ax.plot(np.maximum(false, 1e-6), true, color=colour, ls=dash, label=name)
     if chosen is not None:
         ax.axvline(chosen, color=style.GREY, ls=":")
-    lowest = min(np.min(f[np.asarray(f) > 0], initial=1.0) for f, _ in curves.values())
+    rates = [np.asarray(false, float) for false, _ in curves.values()]
+    lowest = min(np.min(rate[rate > 0], initial=1.0) for rate in rates)
     ax.set(xscale="log", xlim=(max(lowest, 1e-5), 1), ylim=(0, 1.03))
     ax.set(xlabel="false match rate", ylabel="true match rate")
     at = "" if chosen is None else f" (at a false match rate of {chosen:g})"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import ipywidgets
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from reidlib import datasets, models, ranking, training
 from reidlib.plots import model, toy
@@ -51,7 +52,9 @@ def train_head(
     pids = split.train.pid.to_numpy()
     epochs = max(1, round(steps / len(training.IdentitySampler(pids, identities))))
     settings = {"identities": identities, "epochs": epochs, "seed": seed, **settings}
-    training.fit(head, (vectors[0], pids), device="cpu", progress=False, **settings)
+    # On so small a network threads wait for each other longer than they work.
+    with threadpool_limits(1):
+        training.fit(head, (vectors[0], pids), device="cpu", progress=False, **settings)
     return head, score([training.embed(head, part) for part in vectors[1:]], split)
 
 
