@@ -132,7 +132,9 @@ class Bomb:
         return (open, (str(self.path), "w"))
 
 
-@pytest.mark.parametrize("writer", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))])
+@pytest.mark.parametrize(
+    "writer", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o, protocol=2))]
+)
 def test_pickled_code_is_never_run(writer, tmp_path):
     path, witness = tmp_path / "evil.pt", tmp_path / "witness"
     writer({"format": models.FORMAT, "config": Bomb(witness)}, path)
