@@ -42,13 +42,14 @@ def draw_tracks(
     """Return a copy of an RGB image with one coloured, numbered box a row of `table`.
 
     `table` has columns x1 y1 x2 y2 (pixels) and one named `identity`, shown as the number and
-    turned into the colour; without that column boxes are orange and bear the confidence, if any.
+    turned into the colour, grey without number below zero. Without that column boxes are orange and
+    bear the confidence, if there is one.
     """
     canvas = np.ascontiguousarray(image).copy()
     corners = table[["x1", "y1", "x2", "y2"]].round().astype(int).to_numpy()
     if identity in table:
         names, colours = list(table[identity]), [person_colour(i) for i in table[identity]]
-        texts = [str(name) for name in names]
+        texts = ["" if c == UNKNOWN else str(name) for name, c in zip(names, colours)]
     else:
         scores = table["confidence"] if "confidence" in table else [None] * len(table)
         texts = ["" if score is None else f"{score:.2f}" for score in scores]

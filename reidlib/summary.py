@@ -44,9 +44,12 @@ RANKED = {  # several cameras: what is ranked
 def rankings(rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8) -> list:
     """Return (query row, gallery rows best first) for the longest tracklets of different people.
 
-    The gallery of a query is every tracklet of the other cameras.
+    The gallery of a query is every tracklet of the other cameras. Where the truth is known, only
+    people whom several cameras saw are looked for: the others cannot be found.
     """
-    chosen = rows.sort_values("frames", ascending=False).drop_duplicates("identity").index
+    shared = rows[rows["pid"] > 0].groupby("pid")["camera"].transform("nunique") > 1
+    some = rows.loc[shared.index[shared]] if shared.any() else rows
+    chosen = some.sort_values("frames", ascending=False).drop_duplicates("identity").index
     camera, pairs = rows["camera"].to_numpy(), []
     for query in chosen:
         others = np.flatnonzero(camera != camera[query])
