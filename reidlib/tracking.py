@@ -73,13 +73,14 @@ def replay(
     `detections` has frame x1 y1 x2 y2 confidence, as from `annotation.read_mot`; `embeddings` is
     (N, D), a row a box, as for `Tracker.update`.
     """
-    rows, places = [], detections.groupby("frame").indices
+    rows, places = [np.zeros((0, 7))], detections.groupby("frame").indices
     boxed = detections[[*BOX, "confidence"]]
     for frame in range(min(places, default=0), max(places, default=0) + 1):
         here = places.get(frame, np.zeros(0, int))
-        looks = None if embeddings is None else embeddings[here]
-        rows.append(tracker.update(boxed.iloc[here], looks).assign(frame=frame))
-    return pd.concat(rows, ignore_index=True)[["frame", "track", *BOX, "confidence"]]
+        now = tracker.update(boxed.iloc[here], None if embeddings is None else embeddings[here])
+        rows.append(np.insert(now.to_numpy(float), 0, frame, axis=1))
+    table = pd.DataFrame(np.concatenate(rows), columns=["frame", "track", *BOX, "confidence"])
+    return table.astype({"frame": int, "track": int})
 
 
 def _detect(detector, images, low: float) -> list[pd.DataFrame]:

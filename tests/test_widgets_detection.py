@@ -80,6 +80,10 @@ def test_a_monitor_logs_what_it_shows(monkeypatch):
     assert monitor.log.frame.tolist() == [0, 1, 4, 5]
     np.testing.assert_allclose(monitor.log.delay, [0, 0.2, 0, 0.5], atol=1e-9)
     assert bytes(monitor.screen.value[:2]) == b"\xff\xd8" and words in monitor.label.value
+    clock = iter([200.0, 200.15])
+    monitor.start()
+    monitor.show(0, 0.0, image)
+    assert monitor.log.delay.tolist() == pytest.approx([0.15])
 
 
 def test_tracker_panel_survives_every_control(detections, truth, looks):
@@ -104,7 +108,9 @@ def test_replay_is_what_the_tracker_says_frame_by_frame(detections, looks):
     for frame in range(40):
         here = (detections.frame == frame).to_numpy() & ~gap
         frames.append(tracker.update(detections[here], looks[here]).assign(frame=frame))
-    pd.testing.assert_frame_equal(table, pd.concat(frames, ignore_index=True)[list(table)])
+    pd.testing.assert_frame_equal(
+        table, pd.concat(frames, ignore_index=True)[list(table)], check_dtype=False
+    )
     assert tracking.replay(detections[:0], tracking.Tracker()).empty
 
 

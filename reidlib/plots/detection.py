@@ -61,7 +61,7 @@ def thresholds(
     `found` and `truth` are this frame's boxes, `curve` is as from `mot.precision_recall`.
     """
     figure, (picture, ax) = style.axes(13, 4.3, 1, 2, width_ratios=[1.7, 1])
-    style.show(picture, image, f"{len(found)} boxes (orange) for {len(truth)} people (white)", 13)
+    style.show(picture, image, f"orange: {len(found)} found, white: {len(truth)} people", 13)
     _draw_boxes(picture, found, truth)
     ax.plot(curve.recall, curve.precision, color=style.BLUE)
     kept = curve[curve.confidence >= confidence]

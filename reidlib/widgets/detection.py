@@ -86,7 +86,8 @@ def realtime() -> Panel:
 class Monitor(ipywidgets.VBox):
     """A screen for a loop over a live source: the newest picture, its rate and its delay.
 
-    `log` gathers frame, time and delay (seconds) of every picture shown.
+    Delays count from `start`, when the camera begins; without it, from the first picture. `log`
+    gathers frame, time and delay (seconds) of every picture shown.
     """
 
     def __init__(self):
@@ -95,6 +96,10 @@ class Monitor(ipywidgets.VBox):
         self._began = None
         self._rows: list[tuple[int, float, float]] = []
         super().__init__([self.label, self.screen])
+
+    def start(self) -> None:
+        """Forget what was shown: the camera begins now."""
+        self._began, self._rows = time.monotonic(), []
 
     @property
     def log(self) -> pd.DataFrame:
