@@ -62,17 +62,19 @@ class Track:
 class Tracker:
     """Follows people through a video, one frame an `update`.
 
-    Boxes with at least `high` confidence begin and continue tracks, those from `low` only continue
-    them. `iou` is the overlap that makes a box a candidate, `weight` the share of appearance in the
-    cost. Recovering a lost track takes looks closer than `alike`, on the scale of `Appearance`.
-    `min_hits` boxes confirm a track, `max_age` frames without one end it. `size` is the picture's
-    (width, height); with it, tracks end where people walk out. `assignment` is that of `assign`.
+    Boxes with at least `high` confidence continue tracks, those of `birth` (`high` + 0.2) begin
+    them, and those from `low` continue them where nothing better is there. `iou` is the overlap
+    that makes a box a candidate, `weight` the share of appearance in the cost. Recovering a lost
+    track takes looks closer than `alike`, on the scale of `Appearance`. `min_hits` boxes confirm a
+    track, `max_age` frames without one end it. `size` is the picture's (width, height); with it,
+    tracks end where people walk out. `assignment` is that of `assign`.
     """
 
     def __init__(
         self,
         high: float = 0.25,
-        low: float = 0.1,
+        birth: float | None = None,
+        low: float = 0.2,
         iou: float = 0.3,
         weight: float = 0.7,
         alike: float = 0.5,
@@ -83,10 +85,13 @@ class Tracker:
     ):
         if assignment not in ("hungarian", "greedy"):
             raise ValueError(f"assignment is {assignment!r}; expected 'hungarian' or 'greedy'")
-        if not 0 <= low <= high <= 1:
-            raise ValueError(f"low is {low} and high {high}; expected 0 <= low <= high <= 1")
+        birth = min(high + 0.2, 1.0) if birth is None else birth
+        if not (0 <= low <= 1 and 0 <= high <= birth <= 1):
+            raise ValueError(
+                f"low, high and birth are {low}, {high} and {birth}; expected 0 to 1, high <= birth"
+            )
         self.high, self.low, self.iou, self.weight, self.alike = high, low, iou, weight, alike
-        self.min_hits, self.max_age = min_hits, max_age
+        self.birth, self.min_hits, self.max_age = birth, min_hits, max_age
         self.size, self.assignment = size, assignment
         self.tracks: list[Track] = []
         self.ended: list[Track] = []  # confirmed tracks that the last update has given up
@@ -112,7 +117,7 @@ class Tracker:
         free = self._match(self.tracks, confident, found, score, looks)
         missing = [t for t in self.tracks if t.id and t.missed == 1]
         self._match(missing, faint, found, score, np.full_like(looks, np.nan))
-        self._begin(free, found, score, looks)
+        self._begin(free[score[free] >= self.birth], found, score, looks)
         self._learn_strangers(confident, found, looks)
         self._end()
         rows = [

@@ -40,8 +40,7 @@ def track(
     if isinstance(source, (str, int, os.PathLike)):
         source = video.read(source, every=every, start=start, stop=stop)
     if tracker is None:
-        high = getattr(detector, "confidence", 0.25)
-        tracker = Tracker(high=high, low=min(0.1, high))
+        tracker = Tracker(high=getattr(detector, "confidence", 0.25))
     tracks, times, vectors = [], [], []
     frames = iter(tqdm(source, desc="track", unit="frame", leave=False))
     while chunk := list(itertools.islice(frames, batch)):
@@ -58,11 +57,8 @@ def track(
             if on_frame is not None:
                 on_frame(index, image, now)
     tracks += [t for t in tracker.tracks if t.id]
-    return (
-        _table(tracks, times, vectors, fill)
-        if embeddings
-        else _table(tracks, times, vectors, fill)[0]
-    )
+    table, looks = _table(tracks, times, vectors, fill)
+    return (table, looks) if embeddings else table
 
 
 def replay(
@@ -86,7 +82,9 @@ def replay(
 def _detect(detector, images, low: float) -> list[pd.DataFrame]:
     if not hasattr(detector, "raw"):
         return detector(images)
-    return [detectors.select(candidates, low, detector.nms) for candidates in detector.raw(images)]
+    # Two boxes that share half their area are one person found twice, and would make two tracks.
+    nms = min(detector.nms, 0.5)
+    return [detectors.select(candidates, low, nms) for candidates in detector.raw(images)]
 
 
 def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:

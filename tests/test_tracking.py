@@ -88,7 +88,7 @@ def test_birth_takes_several_confident_boxes():
     tracker = tracking.Tracker(min_hits=3)
     assert walk(tracker, 2).empty
     assert len(walk(tracker, 1, offset=2)) == 1
-    faint = tracking.Tracker(high=0.5)
+    faint = tracking.Tracker(high=0.3, birth=0.5)
     for _ in range(5):
         assert faint.update(found((0, 0, 0.4))).empty
     assert not faint.tracks
@@ -96,7 +96,7 @@ def test_birth_takes_several_confident_boxes():
 
 
 def test_faint_boxes_carry_a_track_on():
-    tracker = tracking.Tracker(high=0.5)
+    tracker = tracking.Tracker(high=0.5, birth=0.5)
     walk(tracker, 5, [(100, 100, 0, 0)])
     out = tracker.update(found((100, 100, 0.2)), looks(3))  # half hidden: looks do not count
     assert out.track.tolist() == [1] and out.confidence[0] == pytest.approx(0.2)
@@ -194,8 +194,10 @@ def test_bad_input(table, embeddings, match):
 def test_bad_settings():
     with pytest.raises(ValueError, match="'hungarian' or 'greedy'"):
         tracking.Tracker(assignment="nearest")
-    with pytest.raises(ValueError, match="low <= high"):
-        tracking.Tracker(high=0.3, low=0.5)
+    with pytest.raises(ValueError, match="high <= birth"):
+        tracking.Tracker(high=0.5, birth=0.3)
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        tracking.Tracker(low=-1)
 
 
 def clip(frames=10):
