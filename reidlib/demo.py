@@ -158,7 +158,7 @@ def paths_on_ground(found: Sequence[Clip], rows: pd.DataFrame) -> list[np.ndarra
 
 
 def true_people(table: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
-    """Return the true person of each track: whom most of its boxes cover (IoU 0.5), or -1."""
+    """Return the true person of each track: whom at least half its boxes cover (IoU 0.5), or -1."""
     votes = [pd.DataFrame({"track": [], "pid": []})]
     frames = dict(list(truth.groupby("frame")))
     for frame, found in table.groupby("frame"):
@@ -168,8 +168,10 @@ def true_people(table: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
             sure = overlap.max(axis=1) >= 0.5
             pids = people["track"].to_numpy()[overlap.argmax(axis=1)[sure]]
             votes.append(pd.DataFrame({"track": found["track"].to_numpy()[sure], "pid": pids}))
-    seen = pd.concat(votes).groupby("track")["pid"].agg(lambda pids: pids.mode().iloc[0])
-    return seen.reindex(pd.unique(table["track"]), fill_value=-1).astype(int)
+    best = pd.concat(votes).value_counts().reset_index().drop_duplicates("track").set_index("track")
+    boxes_of = table["track"].value_counts().reindex(best.index)
+    best = best.loc[best["count"] >= 0.5 * boxes_of, "pid"]  # else it follows nobody
+    return best.reindex(pd.unique(table["track"]), fill_value=-1).astype(int)
 
 
 def scores(found: Sequence[Clip], table: pd.DataFrame) -> pd.DataFrame:

@@ -172,6 +172,7 @@ def test_true_people_takes_the_majority_and_knows_nobody():
     found = pd.DataFrame(boxes, columns=demo.BOX).assign(frame=[0, 1, 2, 2], track=[1, 1, 1, 2])
     assert demo.true_people(found, truth).to_dict() == {1: 7, 2: -1}
     assert demo.true_people(found, truth[:0]).to_dict() == {1: -1, 2: -1}
+    assert demo.true_people(found.assign(track=1), truth[2:]).to_dict() == {1: -1}
 
 
 def test_samples_stay_few_and_spread_out():
