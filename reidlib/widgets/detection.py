@@ -136,7 +136,7 @@ def tracker(
     """
 
     def draw(appearance: bool, **settings):
-        follow = tracking.Tracker(size=size, low=min(0.1, settings["high"]), **settings)
+        follow = tracking.Tracker(size=size, low=min(0.2, settings["high"]), **settings)
         tracks = tracking.replay(detections, follow, embeddings if appearance else None)
         matched = mot.matches(truth, tracks)
         sentence = (
