@@ -9,6 +9,8 @@ The table goes to `notebooks/measured.json`; the README and the lessons' headers
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import json
 import os
 import re
@@ -21,6 +23,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 SECONDS, GIGABYTES = 180, 1.3
@@ -72,7 +75,19 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [_without_widget(o) for o in cell.outputs if not _is_progress(o)]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = _smaller(output.data["image/png"])
     return notebook
+
+
+def _smaller(png: str) -> str:
+    """Return a PNG, as base64 text, with a palette of 256 colours: drawings need no more."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    buffer = io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    small = base64.b64encode(buffer.getvalue()).decode()
+    return min(png, small, key=len)
 
 
 def _is_progress(output: dict) -> bool:
