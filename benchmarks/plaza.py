@@ -19,6 +19,7 @@ from reidlib import (
     demo,
     detectors,
     features,
+    matching,
     mot,
     ranking,
     video,
@@ -72,7 +73,9 @@ def following(detector: str, extractor: str, clips: list[str]) -> tuple[pd.DataF
     for clip in found:
         demo.follow(clip, find, look)
     table = pd.concat([clip.table for clip in found], ignore_index=True)
-    rows, means = demo.tracklets(table, np.concatenate([clip.vectors for clip in found]))
+    rows, means = matching.tracklets(
+        table, np.concatenate([clip.vectors for clip in found]), demo.SHORTEST
+    )
     rows["identity"] = demo.identify(rows, means, look.threshold)
     return demo.scores(found, rows)
 

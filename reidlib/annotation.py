@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib import assets, boxes, video
-
-BOX = ["x1", "y1", "x2", "y2"]
+from reidlib.boxes import BOX
 
 
 def read_mot(path: str | Path) -> pd.DataFrame:

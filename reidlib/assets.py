@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
+import shutil
 import tempfile
 import urllib.error
 import urllib.request
@@ -44,6 +46,20 @@ def cache() -> Path:
     folder = Path(os.environ.get("REIDLIB_CACHE") or Path.home() / ".cache" / "reidlib")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def has(package: str) -> bool:
+    """Return whether an optional package is installed, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def has_gpu() -> bool:
+    """Return whether torch can compute on an NVIDIA GPU."""
+    if shutil.which("nvidia-smi") is None:  # importing torch costs 500 MB: only with good reason
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def sha256(path: str | Path) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+BOX = ["x1", "y1", "x2", "y2"]  # the columns of a table that hold a box
+
 
 def as_boxes(values) -> np.ndarray:
     """Return `values` as a float32 array of boxes, shape (N, 4); an empty input gives (0, 4).

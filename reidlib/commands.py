@@ -25,8 +25,8 @@ from reidlib import (
     tracking,
     video,
 )
+from reidlib.boxes import BOX
 
-BOX = ["x1", "y1", "x2", "y2"]
 LABELS = ["pid", "camid"]
 SHOWN = 12  # people in a map, a confusion matrix
 

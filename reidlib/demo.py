@@ -26,9 +26,9 @@ from reidlib import (
     tracking,
     video,
 )
+from reidlib.boxes import BOX
 
 BUNDLED = ("c1", "c2", "c3")
-BOX = ["x1", "y1", "x2", "y2"]
 CROP = (64, 128)  # width and height of the crops kept for figures, pixels
 SHORTEST = 5  # frames; a shorter track is too little to tell who it is
 
@@ -118,30 +118,6 @@ def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
     clip.crops, clip.seconds = samples.crops, time.perf_counter() - started
 
 
-def tracklets(
-    table: pd.DataFrame, vectors: np.ndarray, shortest: int = SHORTEST
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return one row, and one unit vector, for each track of each camera.
-
-    `table` has columns camera, track, frame, time and confidence; `vectors` (N, D) go with its
-    rows, NaN where a box has none. The result has camera, track, start, end (seconds), first, last
-    (frames) and frames, the number of vectors; tracks of fewer than `shortest` are left out.
-    """
-    # Start and end are those of all boxes: one person cannot be in two places, vector or not.
-    seen = table.assign(seen=np.isfinite(vectors).all(axis=1))
-    groups = seen.groupby(["camera", "track"], sort=False)
-    rows = groups.agg(
-        start=("time", "min"),
-        end=("time", "max"),
-        first=("frame", "min"),
-        last=("frame", "max"),
-        frames=("seen", "sum"),
-    ).reset_index()
-    means = features.aggregate(vectors, groups.ngroup(), "weighted", table["confidence"])
-    keep = (rows["frames"] >= shortest).to_numpy()
-    return rows[keep].reset_index(drop=True), means[keep]
-
-
 def paths_on_ground(found: Sequence[Clip], rows: pd.DataFrame) -> list[np.ndarray] | None:
     """Return time, x, y (metres) of each tracklet's feet, or None unless all cameras are known."""
     if any(clip.calibration is None for clip in found):
@@ -205,7 +181,7 @@ def early_and_late(
     """
     late = table["time"] > table.groupby("track")["time"].transform("median")
     camera = table["camera"].where(~late, table["camera"] + summary.LATE)
-    cut, means = tracklets(table.assign(camera=camera), vectors)
+    cut, means = matching.tracklets(table.assign(camera=camera), vectors, SHORTEST)
     cut = cut.merge(rows[["track", "identity", "pid"]], on="track", how="left")
     if not (cut["pid"] > 0).any():
         cut["pid"] = cut["track"]
@@ -240,7 +216,7 @@ def run(
     table = pd.concat([clip.table for clip in found], ignore_index=True)
     dim = max(clip.vectors.shape[1] for clip in found)  # 0 where a camera saw nobody
     vectors = np.concatenate([clip.vectors.reshape(len(clip.table), dim) for clip in found])
-    rows, means = tracklets(table, vectors)
+    rows, means = matching.tracklets(table, vectors, SHORTEST)
     if rows.empty:
         raise ValueError(
             f"nobody was followed for {SHORTEST} frames in "

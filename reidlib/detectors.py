@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import importlib.util
 import logging
 import re
 import shutil
@@ -100,10 +99,10 @@ def load(
     _check_thresholds(confidence, nms)
     name = str(name)
     if device == "auto":
-        device = "cuda" if _cuda() else "cpu"
+        device = "cuda" if assets.has_gpu() else "cpu"
     if name in TORCHVISION:
         return Detector(name, _torchvision(name, device, size), confidence, nms)
-    openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None
+    openvino = device == "cpu" and assets.has("openvino")
     path = _locate(name, openvino)
     if path.suffix == ".pt":
         _check_pickle(path)
@@ -117,14 +116,6 @@ def _check_thresholds(confidence: float, nms: float) -> None:
     for label, value in (("confidence", confidence), ("nms", nms)):
         if not 0 <= value <= 1:
             raise ValueError(f"{label} is {value}; expected a number from 0 to 1")
-
-
-def _cuda() -> bool:
-    if shutil.which("nvidia-smi") is None:  # importing torch costs 500 MB: only with good reason
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _tidy(candidates: np.ndarray, image: np.ndarray) -> np.ndarray:

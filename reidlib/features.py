@@ -6,8 +6,6 @@ are of unit length: the dot product of two is their cosine similarity.
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib import assets, histograms, transforms
-from reidlib.histograms import unit
+from reidlib.neighbours import unit
 
 NAMES = ["auto", "plaza", "tiny", "resnet18", "resnet50", "vgg16", "mobilenet_v3_small"]
 BATCH = 8  # crops that OpenVINO takes at once
@@ -85,7 +83,7 @@ def load(
         raise ValueError(f"{', '.join(options)}: only 'histogram' has such options, not {name!r}")
     path = Path(name)
     if name in ("auto", "plaza"):
-        direct = _has_openvino() and device in ("auto", "cpu") and not _has_gpu()
+        direct = assets.has("openvino") and device in ("auto", "cpu") and not assets.has_gpu()
         name = "plaza"
         path = assets.data("weights", f"plaza_embedding.{'onnx' if direct else 'pt'}")
     if path.suffix in (".onnx", ".xml", ".pt", ".pth"):
@@ -106,18 +104,6 @@ def load(
         torch.manual_seed(seed)
         network = models.backbone(name, pretrained and not name.startswith("tiny"), layer)
     return _torch(name, network, size or models.SIZE, device)
-
-
-def _has_openvino() -> bool:
-    return importlib.util.find_spec("openvino") is not None
-
-
-def _has_gpu() -> bool:
-    if shutil.which("nvidia-smi") is None:  # importing torch costs 500 MB: only with good reason
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _check(images) -> None:
@@ -158,7 +144,7 @@ def _checkpoint(name: str, path: Path, size: tuple[int, int] | None, device: str
 
 def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) -> Extractor:
     """Run an export in OpenVINO, with what its input still needs compiled into the network."""
-    if not _has_openvino():
+    if not assets.has("openvino"):
         raise assets.Unavailable(f"{path} needs OpenVINO; pip install openvino, or use a .pt model")
     import openvino as ov
 

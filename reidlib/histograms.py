@@ -5,16 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from reidlib.neighbours import unit
+
 SPACES = {
     "rgb": (None, (256, 256, 256)),
     "hsv": (cv2.COLOR_RGB2HSV, (180, 256, 256)),
     "lab": (cv2.COLOR_RGB2LAB, (256, 256, 256)),
 }
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the rows scaled to unit length; rows of zeros stay zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def stripes(

@@ -124,13 +124,28 @@ def _graph(dim: int):
     return faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
 
 
-def tracklets(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a tracklet, by camera and track: camera, track, start, end, boxes.
+def tracklets(
+    table: pd.DataFrame, vectors: np.ndarray, shortest: int = 1
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return one row, and one unit vector, for each track of each camera.
 
-    `tracks` has the columns camera, track and time, a row a box.
+    `table` has columns camera, track, frame, time and confidence; `vectors` (N, D) go with its
+    rows, NaN where a box has none. The result has camera, track, start, end (seconds), first, last
+    (frames) and frames, the number of vectors; tracks of fewer than `shortest` are left out.
     """
-    groups = tracks.groupby(["camera", "track"])["time"]
-    return groups.agg(start="min", end="max", boxes="size").reset_index()
+    # Start and end are those of all boxes: one person cannot be in two places, vector or not.
+    seen = table.assign(seen=np.isfinite(vectors).all(axis=1))
+    groups = seen.groupby(["camera", "track"], sort=False)
+    rows = groups.agg(
+        start=("time", "min"),
+        end=("time", "max"),
+        first=("frame", "min"),
+        last=("frame", "max"),
+        frames=("seen", "sum"),
+    ).reset_index()
+    means = features.aggregate(vectors, groups.ngroup(), "weighted", table["confidence"])
+    keep = (rows["frames"] >= shortest).to_numpy()
+    return rows[keep].reset_index(drop=True), means[keep]
 
 
 def link(

@@ -7,8 +7,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from . import boxes
-
-BOX = ["x1", "y1", "x2", "y2"]
+from .boxes import BOX
 
 
 def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.Series:

@@ -140,14 +140,14 @@ def features(a, b, metric: str = "cosine") -> tuple[np.ndarray, np.ndarray]:
 
 
 def squares(rows: np.ndarray) -> np.ndarray:
-    """Return the squared length of each row."""
-    return np.einsum("nd,nd->n", rows, rows)
+    """Return the squared length of each row, or of a single vector."""
+    return np.einsum("...d,...d->...", rows, rows)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Return the rows at unit length; a row of zeros stays."""
-    lengths = np.sqrt(squares(rows))
-    return rows / np.where(lengths > 0, lengths, 1)[:, None]
+    """Return the rows, or a single vector, at unit length; zeros stay zeros."""
+    lengths = np.sqrt(squares(rows))[..., None]
+    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def in_blocks(work: Callable[[int, int], None], total: int, block: int, threads: int) -> None:

@@ -26,8 +26,7 @@ from .association import (
     predict_motion,
     start_motion,
 )
-
-BOX = ["x1", "y1", "x2", "y2"]
+from .boxes import BOX
 
 
 class Observation(NamedTuple):

@@ -11,7 +11,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from . import boxes, detectors, video
-from .tracker import BOX, Observation, Track, Tracker  # noqa: F401
+from .boxes import BOX
+from .tracker import Observation, Track, Tracker  # noqa: F401
 
 
 def track(

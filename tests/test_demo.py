@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import annotation, demo, features, films, report, video
+from reidlib import annotation, demo, features, films, matching, report, video
 
 WIDTH, HEIGHT, FPS = 160, 120, 10
 RED, GREEN, BLUE = (220, 40, 40), (40, 200, 40), (40, 40, 220)
@@ -149,21 +149,11 @@ def test_early_and_late_halves_share_their_track():
     )
     table = table.assign(time=table["frame"] / 10, confidence=0.9)
     vectors = np.repeat(np.eye(2, dtype=np.float32), 12, axis=0)
-    rows, _ = demo.tracklets(table, vectors)
+    rows, _ = matching.tracklets(table, vectors, shortest=5)
     rows = rows.assign(identity=[1, 2], pid=-1)
     cut, means = demo.early_and_late(rows, table, vectors)
     assert sorted(cut["camera"]) == ["a", "a", "a late", "a late"]
     assert (cut["pid"] == cut["track"]).all() and len(means) == 4
-
-
-def test_tracklets_leave_out_short_ones_and_boxes_without_vector():
-    table = pd.DataFrame({"camera": "a", "track": [1] * 8 + [2] * 3, "frame": range(11)})
-    table = table.assign(time=table["frame"] / 10, confidence=0.5)
-    vectors = np.tile(np.float32([0.6, 0.8]), (11, 1))
-    vectors[0] = np.nan
-    rows, means = demo.tracklets(table, vectors)
-    assert rows[["track", "first", "last", "frames"]].to_numpy().tolist() == [[1, 0, 7, 7]]
-    np.testing.assert_allclose(means, [[0.6, 0.8]], rtol=1e-6)
 
 
 def test_true_people_takes_the_majority_and_knows_nobody():

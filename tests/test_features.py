@@ -188,7 +188,7 @@ def test_unknown_names_and_files_that_are_no_models(tmp_path):
 
 
 def test_without_openvino_the_remedy_is_named(exported, monkeypatch):
-    monkeypatch.setattr(features, "_has_openvino", lambda: False)
+    monkeypatch.setattr(assets, "has", lambda package: False)
     with pytest.raises(assets.Unavailable, match="pip install openvino"):
         features.load(exported)
 

@@ -174,13 +174,23 @@ def boxes(camera, frame, track, x):
     }
 
 
+def test_tracklets_leave_out_short_ones_and_boxes_without_vector():
+    table = pd.DataFrame({"camera": "a", "track": [1] * 8 + [2] * 3, "frame": range(11)})
+    table = table.assign(time=table["frame"] / 10, confidence=0.5)
+    vectors = np.tile(np.float32([0.6, 0.8]), (11, 1))
+    vectors[0] = np.nan
+    rows, means = matching.tracklets(table, vectors, shortest=5)
+    assert rows[["track", "first", "last", "frames"]].to_numpy().tolist() == [[1, 0, 7, 7]]
+    np.testing.assert_allclose(means, [[0.6, 0.8]], rtol=1e-6)
+
+
 def test_identities_are_scored_over_all_cameras():
     truth = pd.DataFrame(
         [boxes(c, f, p, 100.0 * p) for c in "ab" for f in range(20) for p in (1, 2)]
     )
     tracks = truth.assign(track=truth["track"] + 10)
-    table = matching.tracklets(tracks)
-    assert table["track"].tolist() == [11, 12, 11, 12] and table["boxes"].tolist() == [20] * 4
+    table, _ = matching.tracklets(tracks.assign(confidence=0.9), np.eye(80, dtype=np.float32))
+    assert table["track"].tolist() == [11, 12, 11, 12] and table["frames"].tolist() == [20] * 4
     assert table["end"].tolist() == [1.9] * 4
     linked = matching.identify(tracks, table, [1, 2, 1, 2])
     assert linked.index.equals(tracks.index)

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from ultralytics.cfg import DEFAULT_CFG_DICT, get_cfg
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-from reidlib import annotation, boxes, datasets, detectors, training, video
+from reidlib import annotation, boxes, datasets, detectors, mot, training, video
 
 SIZE = (256, 416)  # a 640x360 frame scaled to 416x234, on grey to a multiple of 32
 GREY = 114
@@ -129,12 +130,8 @@ def in_float(value):
     return value.float()
 
 
-def train(frames, people, minutes: float, batch: int, width: float, seed: int) -> DetectionModel:
-    """Return a YOLOv8 of the given width, trained from scratch for some minutes; an average of it.
-
-    The learning rate follows the clock, so that the run ends on time on any machine; the result
-    depends on how many steps that gives.
-    """
+def train(frames, people, steps: int, batch: int, width: float, seed: int) -> DetectionModel:
+    """Return a YOLOv8 of the given width, trained from scratch; the average of its last steps."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     config = yaml_model_load("yolov8n.yaml") | {"nc": 1, "scales": {"n": [0.33, width, 512]}}
@@ -144,11 +141,11 @@ def train(frames, people, minutes: float, batch: int, width: float, seed: int) -
     other = [p for p in model.parameters() if p.ndim <= 1 and p.requires_grad]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": other, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.999))
-    average, started, step, recent = copy.deepcopy(model).eval(), time.monotonic(), 0, []
+    average, started, recent = copy.deepcopy(model).eval(), time.monotonic(), []
     model.train()
-    while (progress := (time.monotonic() - started) / (60 * minutes)) < 1:
+    for step in range(1, steps + 1):
         for group in optimiser.param_groups:
-            group["lr"] = training.learning_rate(progress, 2e-3, "cosine", 0.05)
+            group["lr"] = training.learning_rate(step / steps, 2e-3, "cosine", 0.05)
         content = batch_of(frames, people, batch, rng)
         with torch.autocast("cpu", torch.bfloat16):
             found = model(content["img"])
@@ -157,7 +154,6 @@ def train(frames, people, minutes: float, batch: int, width: float, seed: int) -
         parts.sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
-        step += 1
         keep = 0.998 * (1 - np.exp(-step / 300))
         with torch.no_grad():
             for mean, now in zip(average.state_dict().values(), model.state_dict().values()):
@@ -165,7 +161,8 @@ def train(frames, people, minutes: float, batch: int, width: float, seed: int) -
         recent.append((parts / batch).tolist())
         if step % 50 == 0:
             box, kind, edge = np.mean(recent, axis=0).round(3)
-            print(f"{60 * minutes * progress:6.0f} s, step {step}: {box} {kind} {edge}", flush=True)
+            seconds = time.monotonic() - started
+            print(f"{seconds:6.0f} s, step {step}: {box} {kind} {edge}", flush=True)
             recent = []
     return average
 
@@ -187,52 +184,36 @@ def save(model: DetectionModel, out: Path) -> None:
         shutil.move(exported, target)
 
 
-def average_precision(found: list, truth: list, ignored: list | None = None) -> dict:
-    """Return AP50, the area under the precision-recall curve, and recall at confidence 0.25.
+def score(truth: pd.DataFrame, found: pd.DataFrame, visibility: float = 0.0) -> dict:
+    """Return AP50, recall at confidence 0.25 and the number of people, as mot.precision_recall."""
+    curve = mot.precision_recall(truth, found, visibility=visibility)
+    sure = curve[curve.confidence >= 0.25]
+    counted = len(truth) if "visibility" not in truth else (truth.visibility >= visibility).sum()
+    return {
+        "AP50": mot.average_precision(truth, found, visibility=visibility),
+        "recall": float(sure.recall.max()),
+        "people": int(counted),
+    }
 
-    `ignored` holds boxes, an array an image, that count neither as found nor as missed.
-    """
-    scores, hits, total = [], [], sum(map(len, truth))
-    for k, (table, people) in enumerate(zip(found, truth)):
-        free = np.ones(len(people), bool)
-        here = table[["x1", "y1", "x2", "y2"]].to_numpy()
-        overlaps = boxes.iou(here, people)
-        spare = boxes.iou(here, ignored[k]) if ignored else np.zeros((len(here), 0))
-        for row, score in enumerate(table.confidence):  # best first
-            candidates = np.where(free, overlaps[row], 0)
-            best = int(candidates.argmax()) if len(candidates) else -1
-            hit = best >= 0 and candidates[best] >= 0.5
-            if hit:
-                free[best] = False
-            elif spare.shape[1] and spare[row].max() >= 0.5:
-                continue
-            scores.append(score)
-            hits.append(hit)
-    order = np.argsort(-np.array(scores), kind="stable")
-    hits, scores = np.array(hits)[order], np.array(scores)[order]
-    recall = np.cumsum(hits) / total
-    precision = np.cumsum(hits) / (np.arange(len(hits)) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    ap = float(np.sum(np.diff(recall, prepend=0) * envelope))
-    return {"AP50": ap, "recall": float(hits[scores >= 0.25].sum() / total), "boxes": total}
+
+def by_frame(tables) -> pd.DataFrame:
+    """Return one table of boxes from a table or an array of them for each frame."""
+    parts = [pd.DataFrame(t, columns=boxes.BOX).assign(frame=k) if isinstance(t, np.ndarray)
+             else t.assign(frame=k) for k, t in enumerate(tables)]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
 def score_clip(detector, clip: Path, truth: Path) -> dict:
-    """Return average_precision of a detector on a video against MOT text, visibility 0.3 and up."""
-    table = annotation.read_mot(truth)
-    images = [image for _, _, image in video.read(clip)]
-    split = [table[table.frame == k] for k in range(len(images))]
-    columns = ["x1", "y1", "x2", "y2"]
-    counted = [boxes.as_boxes(t[t.visibility >= 0.3][columns]) for t in split]
-    ignored = [boxes.as_boxes(t[t.visibility < 0.3][columns]) for t in split]
-    return average_precision(detector(images), counted, ignored)
+    """Return the score of a detector on a video against MOT text, visibility 0.3 and up."""
+    found = [detector([image])[0] for _, _, image in video.read(clip)]
+    return score(annotation.read_mot(truth), by_frame(found), visibility=0.3)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("frames", type=Path, help="folder of rendered frames with YOLO labels")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--threads", type=int, default=2)
@@ -246,12 +227,12 @@ def main() -> None:
     learn = [f for f, h in zip(frames, held) if not h], [p for p, h in zip(people, held) if not h]
     test = [f for f, h in zip(frames, held) if h], [p for p, h in zip(people, held) if h]
     print(f"{len(learn[0])} frames, {sum(map(len, learn[1]))} people; {len(test[0])} held out")
-    model = train(*learn, arguments.minutes, arguments.batch, arguments.width, arguments.seed)
+    model = train(*learn, arguments.steps, arguments.batch, arguments.width, arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     save(model, arguments.out)
     folder = arguments.out / "plaza_detector_openvino_model"
     detector = detectors.load(folder, confidence=0.01)
-    print(json.dumps({"held out": average_precision(detector(test[0]), test[1])}))
+    print(json.dumps({"held out": score(by_frame(test[1]), by_frame(detector(test[0])))}))
     for clip in sorted(arguments.clips.glob("*.mp4")) if arguments.clips else ():
         truth = arguments.clips.parent / "truth" / f"{clip.stem}.txt"
         print(json.dumps({clip.stem: score_clip(detector, clip, truth)}))

@@ -114,12 +114,8 @@ def equal_error(model: nn.Module, dataset: datasets.Dataset) -> tuple[float, flo
     for table in (dataset.query, dataset.gallery):
         vectors = training.embed(model, datasets.read_images(table.path, models.SIZE))
         parts += [vectors, table.pid.to_numpy(), table.camid.to_numpy()]
-    same, other = (np.sort(distances) for distances in ranking.verification(*parts))
-    grid = np.linspace(0, 1, 1001)
-    misses = 1 - np.searchsorted(same, grid, side="right") / len(same)
-    false = np.searchsorted(other, grid, side="right") / len(other)
-    best = np.abs(misses - false).argmin()
-    return float(grid[best]), float(misses[best])
+    rate, threshold = ranking.equal_error_rate(*ranking.verification(*parts))
+    return threshold, rate
 
 
 def main() -> None:
