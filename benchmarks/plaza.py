@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from reidlib import (
@@ -19,7 +18,6 @@ from reidlib import (
     demo,
     detectors,
     features,
-    matching,
     mot,
     ranking,
     video,
@@ -72,12 +70,8 @@ def following(detector: str, extractor: str, clips: list[str]) -> tuple[pd.DataF
     found = demo.clips(paths, truth)
     for clip in found:
         demo.follow(clip, find, look)
-    table = pd.concat([clip.table for clip in found], ignore_index=True)
-    rows, means = matching.tracklets(
-        table, np.concatenate([clip.vectors for clip in found]), demo.SHORTEST
-    )
-    rows["identity"] = demo.identify(rows, means, look.threshold)
-    return demo.scores(found, rows)
+    table, *_ = demo.link(found, look.threshold)
+    return demo.scores(found, table)
 
 
 def show(title: str, table: pd.DataFrame) -> None:

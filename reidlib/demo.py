@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -42,10 +43,15 @@ class Clip:
     about: video.Probe
     truth: pd.DataFrame | None = None
     calibration: dict | None = None
+    start: float = 0.0  # seconds on the clock that all cameras share
     table: pd.DataFrame | None = None  # a row a box: camera frame time track x1..y2 confidence
     vectors: np.ndarray | None = None  # a row a box, NaN where there is none
     crops: dict[int, list[tuple[int, np.ndarray]]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def at(self, frame: int) -> float:
+        """Return when a frame was taken, in seconds of the common clock."""
+        return self.start + frame / self.about.fps
 
 
 class Samples:
@@ -79,12 +85,19 @@ class Samples:
                 self.step[track] = 2 * self.step.get(track, 1)
 
 
-def clips(videos: Sequence[str | Path] = (), truth: Sequence[str | Path] = ()) -> list[Clip]:
-    """Return the clips to work on, one a camera, named after their files.
+def clips(
+    videos: Sequence[str | Path] = (),
+    truth: Sequence[str | Path | None] = (),
+    names: Sequence[str] = (),
+    starts: Sequence[float] = (),
+    seconds: float | None = None,
+) -> list[Clip]:
+    """Return the clips to work on, one a camera, by default named after their files.
 
     Without `videos` these are the bundled three cameras with truth and calibration. `truth` holds
-    one MOT text file a video. Raises FileNotFoundError or ValueError for what is no video, and
-    ValueError when the counts differ.
+    a MOT text file a video (or None), `names` the cameras and `starts` the second of the common
+    clock at which each clip begins; of each, only the first `seconds` count. Raises
+    FileNotFoundError or ValueError for what is no video, and ValueError when the counts differ.
     """
     calibrations = {}
     if not videos:
@@ -93,28 +106,37 @@ def clips(videos: Sequence[str | Path] = (), truth: Sequence[str | Path] = ()) -
         calibrations = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))[
             "cameras"
         ]
-    if truth and len(truth) != len(videos):
-        raise ValueError(
-            f"{len(videos)} videos but {len(truth)} truth files; give one for each video, in order"
-        )
+    for what, given in (("truth files", truth), ("names", names), ("starts", starts)):
+        if given and len(given) != len(videos):
+            raise ValueError(
+                f"{len(videos)} videos but {len(given)} {what}; give one for each video, in order"
+            )
     paths = [Path(path) for path in videos]
-    names = [path.stem.removesuffix("_day") for path in paths]
+    names = list(names) or [path.stem.removesuffix("_day") for path in paths]
     if len(set(names)) < len(names):
         names = [f"{number}_{name}" for number, name in enumerate(names, 1)]
-    truths = [annotation.read_mot(path) for path in truth] or [None] * len(paths)
-    return [
-        Clip(name, path, video.probe(path), known, calibrations.get(name))
-        for name, path, known in zip(names, paths, truths)
-    ]
+    found = []
+    for number, (name, path) in enumerate(zip(names, paths)):
+        about, known = video.probe(path), truth[number] if truth else None
+        if seconds is not None:
+            frames = min(about.frames, math.ceil(seconds * about.fps))
+            about = replace(about, frames=frames, duration=frames / about.fps)
+        if known is not None:
+            known = annotation.read_mot(known)
+            known = known[known["frame"] < about.frames]
+        start = starts[number] if starts else 0.0
+        found.append(Clip(name, path, about, known, calibrations.get(name), start))
+    return found
 
 
 def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
     """Detect, track and embed the people of one clip; fills its table, vectors and crops."""
     started, samples = time.perf_counter(), Samples()
     clip.table, clip.vectors = tracking.track(
-        clip.path, detector, extractor, on_frame=samples, embeddings=True
+        clip.path, detector, extractor, on_frame=samples, embeddings=True, stop=clip.about.frames
     )
     clip.table.insert(0, "camera", clip.camera)
+    clip.table["time"] += clip.start
     clip.crops, clip.seconds = samples.crops, time.perf_counter() - started
 
 
@@ -172,6 +194,34 @@ def scores(found: Sequence[Clip], table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def link(
+    found: Sequence[Clip], threshold: float | None = None
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray]:
+    """Return who is who in clips that were followed: boxes, their vectors, tracklets, theirs.
+
+    Boxes and tracklets get a column identity, tracklets also pid, the true person or -1;
+    `threshold` is as for matching.link. Raises ValueError when nobody was followed.
+    """
+    table = pd.concat([clip.table for clip in found], ignore_index=True)
+    dim = max(clip.vectors.shape[1] for clip in found)  # 0 where a camera saw nobody
+    vectors = np.concatenate([clip.vectors.reshape(len(clip.table), dim) for clip in found])
+    rows, means = matching.tracklets(table, vectors, SHORTEST)
+    if rows.empty:
+        raise ValueError(
+            f"nobody was followed for {SHORTEST} frames in "
+            f"{', '.join(clip.path.name for clip in found)}; try another detector, or footage "
+            "in which people are taller"
+        )
+    places = paths_on_ground(found, rows)
+    rows["identity"] = matching.link(rows, means, threshold=threshold, positions=places)
+    rows["pid"] = -1
+    for clip in found:
+        if clip.truth is not None:
+            people, mine = true_people(clip.table, clip.truth), rows["camera"] == clip.camera
+            rows.loc[mine, "pid"] = rows.loc[mine, "track"].map(people)
+    return matching.identify(table, rows, rows["identity"]), vectors, rows, means
+
+
 def early_and_late(
     rows: pd.DataFrame, table: pd.DataFrame, vectors: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -189,7 +239,7 @@ def early_and_late(
 
 
 def run(
-    videos: Sequence[str | Path] = (),
+    videos: Sequence[str | Path | Clip] = (),
     out: str | Path = "demo",
     *,
     truth: Sequence[str | Path] = (),
@@ -198,40 +248,26 @@ def run(
 ) -> dict:
     """Follow every person through the clips, write films, figures and a report; return the metrics.
 
-    `videos` is one file a camera (none: the bundled cameras); `detector` and `extractor` are
-    callables as from detectors.load and features.load, the bundled ones by default. Written to
-    `out`: an annotated film a camera and side by side, tracks/<camera>.txt (MOT text),
-    identities.csv, features.npz, four figures, metrics.json and report.html. Raises ValueError
-    for what is no video or shows no people, OSError when `out` cannot be written.
+    `videos` is one file a camera (none: the bundled cameras), or clips, of which those that were
+    followed already are not followed again; `detector` and `extractor` are callables as from
+    detectors.load and features.load, the bundled ones by default. Written to `out`: an annotated
+    film a camera and side by side, tracks/<camera>.txt (MOT text), identities.csv, features.npz,
+    four figures, metrics.json and report.html. Raises ValueError for what is no video or shows no
+    people, OSError when `out` cannot be written.
     """
     laps = [("loading", time.perf_counter())]
-    found, out = clips(videos, truth), Path(out)
+    ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
+    found, out = list(videos) if ready else clips(videos, truth), Path(out)
     detector, extractor = detector or detectors.load(), extractor or features.load()
     (out / "tracks").mkdir(parents=True, exist_ok=True)
     laps.append(("detecting, tracking, embedding", time.perf_counter()))
     for clip in found:
-        follow(clip, detector, extractor)
+        if clip.table is None:
+            follow(clip, detector, extractor)
 
     laps.append(("linking and scoring", time.perf_counter()))
-    table = pd.concat([clip.table for clip in found], ignore_index=True)
-    dim = max(clip.vectors.shape[1] for clip in found)  # 0 where a camera saw nobody
-    vectors = np.concatenate([clip.vectors.reshape(len(clip.table), dim) for clip in found])
-    rows, means = matching.tracklets(table, vectors, SHORTEST)
-    if rows.empty:
-        raise ValueError(
-            f"nobody was followed for {SHORTEST} frames in "
-            f"{', '.join(clip.path.name for clip in found)}; try another --detector, or footage "
-            "in which people are taller"
-        )
-    places = paths_on_ground(found, rows)
     threshold = getattr(extractor, "threshold", None)
-    rows["identity"] = matching.link(rows, means, threshold=threshold, positions=places)
-    table = matching.identify(table, rows, rows["identity"])
-    rows["pid"] = -1
-    for clip in found:
-        if clip.truth is not None:
-            people, mine = true_people(clip.table, clip.truth), rows["camera"] == clip.camera
-            rows.loc[mine, "pid"] = rows.loc[mine, "track"].map(people)
+    table, vectors, rows, means = link(found, threshold)
     quality = scores(found, table)
 
     laps.append(("films", time.perf_counter()))
@@ -251,7 +287,7 @@ def run(
             "detector": Path(getattr(detector, "name", "custom")).name,
             "features": Path(getattr(extractor, "name", "custom")).name,
             "link threshold": "from the data" if threshold is None else threshold,
-            "calibrated cameras": places is not None,
+            "calibrated cameras": all(clip.calibration is not None for clip in found),
             "shortest track, frames": SHORTEST,
         },
         "seconds": {name: end - start for (name, start), (_, end) in zip(laps, laps[1:])},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
     """Write one annotated film a camera and, of several, one side by side; returns their paths.
 
     `clips` are as from demo.clips, `table` has a row a box with its camera and identity, of which
-    -1 is drawn in grey. Side by side, each clip runs by its own clock.
+    -1 is drawn in grey. Side by side, all run by the common clock.
     """
     paths = [folder / f"{clip.camera}.mp4" for clip in clips]
     height = min(360, round(1920 / sum(clip.about.width / clip.about.height for clip in clips)))
@@ -37,8 +38,11 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
         streams = [_annotated(clip, table) for clip in clips]
         coming = [next(stream, None) for stream in streams]
         latest = [np.zeros((clip.about.height, clip.about.width, 3), np.uint8) for clip in clips]
-        tick = 0
+        tick = math.floor(fps * min(clip.start for clip in clips))
         while any(coming):
+            due = min(frame[0] for frame in coming if frame) * fps
+            if due > tick + fps:  # no camera was running: nothing to show
+                tick = math.floor(due)
             for i, stream in enumerate(streams):
                 while coming[i] and coming[i][0] <= tick / fps + 1e-6:
                     latest[i] = coming[i][1]
@@ -53,6 +57,7 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
 
 def _annotated(clip, table: pd.DataFrame) -> Iterator[tuple[float, np.ndarray]]:
     frames = dict(list(table[table["camera"] == clip.camera].groupby("frame")))
-    for index, seconds, image in video.read(clip.path):
+    for index, seconds, image in video.read(clip.path, stop=clip.about.frames):
         image = drawing.draw_tracks(image, frames.get(index, table[:0]), "identity")
+        seconds += clip.start
         yield seconds, drawing.banner(image, f"{clip.camera}   {seconds:.1f} s")

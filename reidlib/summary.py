@@ -75,7 +75,7 @@ def portraits(
     clip_of = {clip.camera: clip for clip in clips}
     for person, stays in rows.sort_values(["camera", "start"]).groupby("identity"):
         kept = [
-            (f"{stay.camera[-12:]}, {index / clip_of[stay.camera].about.fps:.0f} s", image)
+            (f"{stay.camera[-12:]}, {clip_of[stay.camera].at(index):.0f} s", image)
             for stay in stays.itertuples()
             for index, image in clip_of[stay.camera].crops.get(stay.track, [])
         ]

@@ -197,6 +197,22 @@ def test_side_by_side_follows_the_clock(plaza, tmp_path):
     assert video.probe(tmp_path / "side_by_side.mp4").frames == 30
 
 
+def test_clocks_names_and_lengths_are_as_given(plaza, tmp_path):
+    truth = [plaza[0].with_suffix(".txt"), None]
+    options = {"names": ["door", "yard"], "starts": [100.0, 107.5], "seconds": 2}
+    clips = demo.clips(plaza, truth, **options)
+    assert [clip.about.frames for clip in clips] == [20, 20] and clips[0].truth["frame"].max() == 19
+    metrics = demo.run(clips, tmp_path, detector=detector, extractor=extractor)
+    followed = [clip.table for clip in clips]
+    assert [table["time"].iloc[0] for table in followed] == [100, 107.5]
+    assert list(metrics["cameras"]) == ["door", "yard"] and list(metrics["scores"])[0] == "door"
+    assert 40 <= video.probe(tmp_path / "side_by_side.mp4").frames <= 55  # five dark seconds cut
+    demo.run(clips, tmp_path, detector=print, extractor=extractor)  # not followed again
+    assert [clip.table is table for clip, table in zip(clips, followed)] == [True, True]
+    with pytest.raises(ValueError, match="2 videos but 1 names"):
+        demo.clips(plaza, names=["door"])
+
+
 def test_cameras_of_the_same_name_are_kept_apart(plaza, tmp_path):
     other = tmp_path / "a.mp4"
     other.write_bytes(plaza[0].read_bytes())
