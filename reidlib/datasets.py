@@ -67,9 +67,10 @@ def load(
     """Return the data set called "plaza" or kept in a folder, whichever layout the folder has.
 
     Known are Market-1501 (also DukeMTMC-reID and CUHK03-NP: folders bounding_box_train, query and
-    bounding_box_test; plaza's are train, query, gallery), MSMT17 (list_train.txt and so on), and a
-    folder for each identity, which is divided with `split` (`train`, `seed`). `scenario` names one
-    of plaza's special test sets, such as "clothes"; training images stay the same.
+    bounding_box_test; plaza's are train, query, gallery), MSMT17 (list_train.txt and so on), and,
+    divided with `split` (`train`, `seed`), a folder for each identity or one of all crops, named as
+    in Market-1501. `scenario` names one of plaza's special test sets, such as "clothes"; training
+    images stay the same.
 
     Raises FileNotFoundError for a folder or scenario that is not there, ValueError for one without
     images.
@@ -195,10 +196,13 @@ def _load_msmt17(root: Path) -> Dataset:
 
 def _read_identities(root: Path) -> pd.DataFrame:
     folders = sorted(path for path in root.iterdir() if path.is_dir() and _files(path))
+    if not folders and _files(root):
+        return _read_market(root)
     if not folders:
         raise ValueError(
             f"{root} holds no images in a known layout; expected folders query and gallery as in "
-            "Market-1501, list_train.txt as in MSMT17, or a folder of images for each identity"
+            "Market-1501, list_train.txt as in MSMT17, a folder of images for each identity, or "
+            "images named as in Market-1501"
         )
     # Names that are numbers are kept, but 0 would make a person a distractor.
     numbered = all(re.fullmatch(r"0*[1-9]\d*", folder.name) for folder in folders)

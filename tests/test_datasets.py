@@ -92,6 +92,18 @@ def test_numbered_folders_keep_their_numbers(tmp_path):
     assert set(dataset.train.camid) == {1, 2}
 
 
+def test_a_folder_of_crops_is_divided_by_identity(tmp_path):
+    for pid in range(1, 5):
+        for camera in (1, 2):
+            put(tmp_path / f"{pid:04d}_c{camera}s1_00000{camera}_00.jpg")
+    dataset = datasets.load(tmp_path)
+    assert dataset.train.pid.nunique() == 2 and dataset.query.pid.nunique() == 2
+    assert not set(dataset.train.pid) & set(dataset.query.pid) and dataset.has_cameras
+    put(tmp_path / "holiday.jpg")
+    with pytest.raises(ValueError, match="holiday.jpg does not follow Market-1501"):
+        datasets.load(tmp_path)
+
+
 def test_missing_cameras_are_said_aloud(tmp_path):
     for pid in ("ann", "bob"):
         for k in range(3):
