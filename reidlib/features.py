@@ -127,9 +127,8 @@ def _torch(name: str, network, size: tuple[int, int], device: str, threshold=Non
 
     device = training.pick_device(device)
     network.eval().to(device, memory_format=torch.channels_last)
-    return Extractor(
-        name, network.dim, size, lambda images: training.embed(network, images), threshold
-    )
+    run = partial(training.embed, network, batch=64)
+    return Extractor(name, network.dim, size, run, threshold, batch=512)
 
 
 def _checkpoint(name: str, path: Path, size: tuple[int, int] | None, device: str) -> Extractor:

@@ -5,6 +5,7 @@ Everything random in an epoch comes from (seed, epoch), so an epoch begun anew r
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -100,10 +101,12 @@ def embed(model: nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
     """Return unit embeddings (N, dim) of uint8 images (N, H, W, 3) or of feature vectors (N, D)."""
     device = next(model.parameters()).device
     training, _ = model.training, model.eval()
-    parts = [
-        model(to_input(images[i : i + batch], device)).float().cpu().numpy()
-        for i in range(0, len(images), batch)
-    ]
+
+    def prepare(i):
+        return to_input(images[i : i + batch], device)
+
+    inputs = transforms.one_ahead(prepare, range(0, len(images), batch))
+    parts = [model(values).float().cpu().numpy() for values in inputs]
     model.train(training)
     return np.concatenate(parts) if parts else np.zeros((0, model.dim), np.float32)
 
@@ -201,21 +204,26 @@ def fit(
         rng = np.random.default_rng([seed, epoch, rank, 1])
         sampler.epoch = epoch * world + rank
         network.train()
-        bar = tqdm(sampler, f"epoch {epoch + 1}/{epochs}", leave=False, disable=not progress)
-        for step, rows in zip(range(steps), bar):
+
+        def prepare(rows, rng=rng):
+            batch = augment(data[rows], rng) if augment and data.ndim == 4 else data[rows]
+            return to_input(batch, device), torch.from_numpy(labels[rows]).to(device)
+
+        batches = transforms.one_ahead(prepare, itertools.islice(sampler, steps))
+        title = f"epoch {epoch + 1}/{epochs}"
+        bar = tqdm(batches, title, steps, leave=False, disable=not progress)
+        for step, (batch, target) in enumerate(bar):
             rate = learning_rate((epoch + step / steps) / epochs, lr, schedule, warmup)
             for group in optimise.param_groups:
                 group["lr"] = rate
-            batch = augment(data[rows], rng) if augment and data.ndim == 4 else data[rows]
-            target = torch.from_numpy(labels[rows]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-                output = network(to_input(batch, device))
+                output = network(batch)
             cost, score = _cost(output, target, metric, id_loss, label_smoothing)
             optimise.zero_grad()
             accelerator.backward(cost) if accelerator else cost.backward()
             optimise.step()
             scores.append(score)
-            seen += len(rows)
+            seen += len(target)
         seconds = time.perf_counter() - started
         row = {"epoch": epoch + 1, "lr": rate, **pd.DataFrame(scores).mean().to_dict()}
         row |= {"images_per_second": seen / seconds, "seconds": seconds}

@@ -5,7 +5,9 @@ Images are (H, W, 3) uint8 RGB and are never changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -144,6 +146,26 @@ def to_batch(images: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     for row, image in zip(batch, images):
         row[:] = image if image.shape[:2] == tuple(size) else resize(image, size)
     return batch
+
+
+def one_ahead(prepare: Callable, items: Iterable) -> Iterator:
+    """Yield ``prepare(item)`` for each item in turn, while a thread prepares the next one.
+
+    OpenCV keeps to that one thread: more of its own would wait for those of the network.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = deque()
+            for item in items:
+                waiting.append(pool.submit(prepare, item))
+                if len(waiting) > 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def normalise(images: np.ndarray, how: str = "imagenet") -> np.ndarray:

@@ -152,3 +152,26 @@ def test_unknown_normalisation(batch):
     for function in (transforms.normalise, transforms.denormalise):
         with pytest.raises(ValueError, match=r"unknown normalisation 'z'; choose from 0\.\.1, "):
             function(batch, "z")
+
+
+def test_batches_come_in_order_and_one_is_prepared_ahead():
+    made = []
+
+    def prepare(item):
+        made.append(item)
+        return item * item
+
+    before = cv2.getNumThreads()
+    stream = transforms.one_ahead(prepare, range(5))
+    assert next(stream) == 0 and cv2.getNumThreads() == 1
+    assert [*stream] == [1, 4, 9, 16] and made == [0, 1, 2, 3, 4]
+    assert cv2.getNumThreads() == before and [*transforms.one_ahead(prepare, [])] == []
+
+
+def test_a_batch_that_fails_raises_where_it_is_used():
+    before = cv2.getNumThreads()
+    stream = transforms.one_ahead(lambda item: 1 / item, [1, 0, 2])
+    assert next(stream) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(stream)
+    assert cv2.getNumThreads() == before
