@@ -236,7 +236,8 @@ def confusion(
     hits = np.trace(counts) / max(np.sum(counts), 1)
     title = title or f"Who was taken for whom: {hits:.0%} right"
     names = people if answers is None else answers
-    return matrix(counts, people, names, "answered", "true person", title, label="images")
+    shown = np.where(counts, counts, np.nan)  # an empty cell is read faster than a zero
+    return matrix(shown, people, names, "answered", "true person", title, label="images")
 
 
 def distance_matrix(
