@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("0*.ipynb"))
 SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
+MEASURED = json.loads((NOTEBOOKS / "measured.json").read_text())
 PARTS = [
     "What you will be able to do", "Time", "Exercises", "Recap", "Quiz", "References", "Next",
 ]  # fmt: skip
@@ -80,3 +82,19 @@ def test_cells_are_short_and_parse(path):
         source = re.sub(r"(?m)^[%!].*$", "", cell.source)
         ast.parse(source)
         assert len(source.splitlines()) <= 32, source[:200]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=by_name)
+def test_the_time_that_is_quoted_was_measured(path):
+    seconds = MEASURED[path.name]["seconds"]
+    header = re.search(r"bottom\s+in\s+about\s+(\d+)\s+seconds", cells(path, "markdown")[0].source)
+    readme = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"(?m)^\|.*notebooks/{path.name}.*\| (\d+) s \|$", readme)
+    for quoted in (header, row):
+        assert int(quoted[1]) == pytest.approx(seconds, rel=0.2, abs=6)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=by_name)
+def test_a_lesson_stayed_within_its_budget(path):
+    assert MEASURED[path.name]["seconds"] <= 120  # a goal; the gate fails above 180 s
+    assert MEASURED[path.name]["gigabytes"] <= 1.3

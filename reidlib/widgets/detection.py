@@ -92,7 +92,8 @@ class Monitor(ipywidgets.VBox):
 
     def __init__(self):
         self.label = ipywidgets.HTML("no frame yet")
-        self.screen = ipywidgets.Image(format="jpeg", layout=ipywidgets.Layout(max_width="100%"))
+        shape = ipywidgets.Layout(max_width="100%", align_self="flex-start")
+        self.screen = ipywidgets.Image(format="jpeg", layout=shape)
         self._began = None
         self._rows: list[tuple[int, float, float]] = []
         super().__init__([self.label, self.screen])

@@ -24,10 +24,12 @@ class Panel(ipywidgets.VBox):
     def __init__(self, draw: Callable, *, live: bool = True, dpi: int = 90, **controls):
         self.draw, self.dpi, self.controls = draw, dpi, controls
         self.message = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+        shape = ipywidgets.Layout(max_width="100%", align_self="flex-start")  # never enlarged
+        self.image = ipywidgets.Image(format="png", layout=shape)
         for name, control in controls.items():
             control.description = control.description or name.replace("_", " ")
             control.style.description_width = "initial"
+            control.layout.width = control.layout.width or "290px"
             if hasattr(control, "continuous_update"):
                 control.continuous_update = live
             control.observe(self._moved, "value")
