@@ -10,16 +10,11 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Import name: requirement. Only these are ever installed, and only on Colab.
-COLAB_LACKS = {
-    "ultralytics": "ultralytics",
-    "openvino": "openvino",
-    "av": "av",
-    "trackers": "trackers",
-}
+COLAB_LACKS = ["ultralytics", "openvino", "av", "trackers"]  # all that is ever installed there
 NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
           "seaborn", "ipywidgets", "tqdm", *COLAB_LACKS]  # fmt: skip
 
@@ -31,13 +26,16 @@ def missing() -> list[str]:
 
 def install_on_colab(names: list[str]) -> None:
     """Install the packages of `COLAB_LACKS` in `names`, keeping torch and NumPy as they are."""
-    wanted = [COLAB_LACKS[name] for name in names if name in COLAB_LACKS]
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    absent = set(names).intersection(COLAB_LACKS)
+    wanted = [line for line in lines if line.split(">")[0] in absent]
     if not wanted:
         return
-    pins = ROOT / ".colab-pins.txt"
-    pins.write_text("\n".join(_installed("torch", "torchvision", "numpy")) + "\n")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
-    done = subprocess.run([*command, *wanted], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        pins = Path(folder, "pins.txt")
+        pins.write_text("\n".join(_installed("torch", "torchvision", "numpy")), "utf-8")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+        done = subprocess.run([*command, *wanted], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(
             f"Colab could not install {', '.join(wanted)}; choose Runtime, Restart session, and run "
