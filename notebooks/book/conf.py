@@ -1,0 +1,102 @@
+"""The web book: README, lessons, solutions and the other texts as static pages, by Sphinx.
+
+    python -m sphinx -c notebooks/book . build/book
+
+Nothing is run and nothing is fetched: the notebooks' saved outputs are shown, formulas become MathML.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+project, author, language = "Person re-identification", "the authors of the course", "en"
+extensions = ["myst_nb"]
+root_doc = "README"
+include_patterns = [
+    "README.md", "notebooks/*.ipynb", "notebooks/*.md", "notebooks/solutions/*.ipynb",
+    "data/README.md", "data/weights/*.md", "data/generator/README.md",
+]  # fmt: skip
+exclude_patterns = [".*", "build", "dist", "demo", "runs", "**/.ipynb_checkpoints"]
+CONTENTS = {
+    "Lessons": ["notebooks/0*"],
+    "On your own footage": ["notebooks/OWN_FOOTAGE", "notebooks/own_footage"],
+    "Solutions": ["notebooks/solutions/*"],
+    "To look up": ["notebooks/GLOSSARY", "notebooks/TEACHING"],
+    "Footage and weights": ["data/README", "data/weights/*", "data/generator/README"],
+}
+
+nb_execution_mode = "off"
+suppress_warnings = ["myst.header"]  # headings may skip a level where that reads better
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["book.css"]
+html_use_index = html_copy_source = html_show_sphinx = html_show_copyright = False
+html_math_renderer = "mathml"
+html_additional_pages = {"index": "redirect.html"}
+templates_path = ["templates"]
+
+
+def contents() -> str:
+    """Return the table of contents, which README cannot hold: GitHub would show it as code."""
+    part = "\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {}\n:maxdepth: 1\n\n{}\n```\n"
+    return "".join(part.format(title, "\n".join(pages)) for title, pages in CONTENTS.items())
+
+
+def prepare(app, docname: str, source: list[str]) -> None:
+    """Adapt one page: what makes sense in a repository or with a kernel only is put otherwise."""
+    text = source[0]
+    if app.env.doc2path(docname).suffix == ".ipynb":
+        notebook = json.loads(text)
+        for cell in notebook["cells"]:
+            adapt(cell, Path(docname).parent)
+        source[0] = json.dumps(notebook)
+    else:
+        source[0] = readable(text, Path(docname).parent)
+        if docname == root_doc:
+            source[0] += contents()
+
+
+def adapt(cell: dict, folder: Path) -> None:
+    """Adapt a cell: folds the setup cell, and points from an interactive panel to its figure."""
+    if cell["cell_type"] == "markdown":
+        cell["source"] = readable("".join(cell["source"]), folder)
+        return
+    if "import course" in "".join(cell["source"]):
+        cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
+    for output in cell.get("outputs", []):
+        if "An interactive panel" in "".join(output.get("data", {}).get("text/plain", "")):
+            note = "An interactive panel: it moves in the notebook; a figure by it shows the same."
+            output["data"] = {"text/html": f'<p class="panel">{note}</p>'}
+
+
+def readable(text: str, folder: Path) -> str:
+    """Return Markdown without badges of a repository that has no address yet, links to pages."""
+    text = re.sub(r"(?m)^.*\[!\[.*OWNER/REPOSITORY.*\n?", "", text)
+
+    def page(match: re.Match) -> str:  # a folder is no page; its first is
+        inside = sorted((ROOT / folder / match[1]).glob("*.ipynb"))
+        return f"]({match[1].rstrip('/')}/{inside[0].name})" if inside else match[0]
+
+    return re.sub(r"\]\(([\w./-]+)\)", page, text)
+
+
+def mathml(self, node: nodes.Element) -> None:
+    """Write a formula as MathML, which browsers draw without any script."""
+    self.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
+
+
+def setup(app) -> dict:
+    app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
+    app.connect("source-read", prepare)
+    return {"parallel_read_safe": True}
