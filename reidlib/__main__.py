@@ -137,6 +137,7 @@ def parser() -> Parser:
     ).add_argument
     add("videos", nargs="*", metavar="VIDEO", help="one a camera; none: the bundled cameras")
     add("--out", type=Path, required=True, metavar="FOLDER", help="where everything goes")
+    add("--start", type=float, nargs="+", default=[], metavar="S", help="when each video begins, s")
     add("--truth", type=Path, nargs="+", default=[], metavar="GT", help="MOT text, one a video")
     _detector(add)
     _features(add)

@@ -197,9 +197,8 @@ def demo(args) -> str:
     from reidlib import demo as pipeline
 
     detector, extractor = detectors.load(args.detector), features.load(args.features)
-    found = pipeline.run(
-        args.videos, args.out, truth=args.truth, detector=detector, extractor=extractor
-    )
+    clips = pipeline.clips(args.videos, args.truth, starts=args.start)
+    found = pipeline.run(clips, args.out, detector=detector, extractor=extractor)
     _wrote(args.out / "report.html", args.out / "metrics.json")
     cameras, shared = len(found["cameras"]), found["people in several cameras"]
     where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"

@@ -262,6 +262,7 @@ def test_demo_refuses(call, clip, detector, tmp_path):
     arguments = ("--features", "histogram", "--out", tmp_path / "demo")
     refused(call("demo", tmp_path / "no.mp4", *arguments), "no.mp4")
     refused(call("demo", clip, *arguments, "--truth", "a.txt", "b.txt"), "1 videos but 2")
+    refused(call("demo", clip, *arguments, "--start", "0", "15"), "1 videos but 2 starts")
     assert not (tmp_path / "demo").exists()
 
 
