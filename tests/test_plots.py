@@ -244,6 +244,23 @@ def test_before_after_and_stripes(crops, rng):
     assert "after" in texts(features.before_after(crops[:3], crops[3:]))
     figure = features.stripe_histograms(crops[:2], rng.random((2, 3, 8)), ["p1", "p2"], "hue")
     assert len(figure.axes) == 2 * 4 and "stripe 3" in texts(figure) and "p2" in texts(figure)
+    hues = np.eye(8)[:, :3]
+    coloured = features.stripe_histograms(crops[:1], rng.random((1, 2, 8)), None, "hue", hues)
+    assert coloured.axes[1].patches[2].get_facecolor()[:3] == (0, 0, 1)
+
+
+def test_variants_leave_the_places_of_shorter_rows_empty(crops):
+    figure = features.variants({"as cut": crops[:4], "small": crops[:2]}, {"as cut": list("abcd")})
+    image_of(figure)
+    assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 1, 1, 1, 0, 0]
+    assert "small" in texts(figure) and "d" in texts(figure)
+
+
+def test_costs_put_what_is_given_beside_what_is_paid():
+    table = pd.DataFrame({"rank-1": [0.9, 0.1], "ms a crop": [2.5, 120.0]}, ["net", "colours"])
+    figure = features.costs(table, "ms a crop", "rank-1")
+    image_of(figure)
+    assert "0.90" in texts(figure) and "2.5" in texts(figure) and "colours" in texts(figure)
 
 
 def test_embedding_map_marks_people_and_cameras(rng):

@@ -12,20 +12,33 @@ from threadpoolctl import threadpool_limits
 from reidlib.plots import style
 
 
-@style.styled
 def before_after(
     before: Sequence[np.ndarray],
     after: Sequence[np.ndarray],
     labels: tuple[str, str] = ("before", "after"),
 ) -> style.Figure:
     """Show crops in two rows: as cut from the frame, and as the network will see them."""
-    tallest = max(image.shape[0] / image.shape[1] for image in (*before, *after))
-    size = 1.2 * len(before) + 0.6, 2.4 * min(tallest, 2.6) + 0.3
-    figure, cells = style.axes(*size, 2, len(before), squeeze=False)
-    for ax, image in zip(cells.flat, (*before, *after)):
-        style.show(ax, image)
-    for ax, label in zip(cells[:, 0], labels):
-        ax.set_ylabel(label)
+    return variants(dict(zip(labels, (before, after))))
+
+
+@style.styled
+def variants(
+    rows: Mapping[str, Sequence[np.ndarray]], captions: Mapping[str, Sequence[str]] | None = None
+) -> style.Figure:
+    """Show the same crops in several rows, a row a treatment; `captions` go above some rows."""
+    captions = captions or {}
+    heights = [max(image.shape[0] / image.shape[1] for image in row) for row in rows.values()]
+    columns = max(len(row) for row in rows.values())
+    size = 1.2 * columns + 0.6, 1.2 * sum(heights) + 0.3 * len(captions)
+    figure = style.Figure(figsize=size)
+    cells = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for ax in cells.flat:
+        ax.set_axis_off()
+    for line, (name, images) in zip(cells, rows.items()):
+        for i, (ax, image) in enumerate(zip(line, images)):
+            ax.set_axis_on()
+            style.show(ax, image, captions[name][i] if name in captions else "", 10)
+        line[0].set_ylabel(name)
     return figure
 
 
@@ -35,10 +48,12 @@ def stripe_histograms(
     histograms: Sequence[np.ndarray],
     names: Sequence[str] | None = None,
     xlabel: str = "bin",
+    colours: Sequence | None = None,
 ) -> style.Figure:
     """Show crops and, beside each, the histogram of every body stripe.
 
-    `histograms` holds one array (stripes, bins) a crop; stripes run from head to feet.
+    `histograms` holds one array (stripes, bins) a crop; stripes run from head to feet. `colours`
+    has one a bin, such as its hue.
     """
     stripes = len(histograms[0])
     figure = style.Figure(figsize=(9, 2.7 * len(crops)))
@@ -51,10 +66,12 @@ def stripe_histograms(
         for edge in range(1, stripes):
             row[0].axhline(crop.shape[0] * edge / stripes - 0.5, color="white", lw=1.5, ls="--")
         for j, (ax, stripe) in enumerate(zip(row[1:], values)):
-            ax.bar(range(len(stripe)), stripe, 1.0, color=style.SERIES[j % len(style.SERIES)])
+            fill = style.SERIES[j % len(style.SERIES)] if colours is None else colours
+            edge = {"ec": style.GREY, "lw": 0.5} if colours is not None else {}
+            ax.bar(range(len(stripe)), stripe, 1.0, color=fill, **edge)
             ax.set(ylim=(0, top * 1.05), yticks=[], xticks=[])
             if i == 0:
-                ax.set_title(f"stripe {j + 1}")
+                ax.set_title(f"stripe {j + 1}", fontsize=11)
     for ax in cells[-1, 1:]:
         ax.set_xlabel(xlabel)
     return figure
@@ -205,3 +222,28 @@ def fusion(
     xlabel = "weight of the embedding (0: histogram alone, 1: embedding alone)"
     title = "Two kinds of features together"
     return curve(weights, {"mAP": scores}, xlabel, "mAP", None, chosen, title)
+
+
+@style.styled
+def costs(table: pd.DataFrame, cost: str, score: str, title: str = "") -> style.Figure:
+    """Compare methods by what they give and what they cost: a row a method, two columns of bars.
+
+    `table` is indexed by the method's name; `cost` is drawn on a logarithmic axis.
+    """
+    figure, (gives, takes) = style.axes(9.5, 1.3 + 0.42 * len(table), 1, 2, sharey=True)
+    names = [str(name) for name in table.index]
+    colours = {score: (style.SKY, style.BLUE), cost: (style.YELLOW, style.ORANGE)}
+    for ax, column in ((gives, score), (takes, cost)):
+        fill, edge = colours[column]
+        ax.barh(names, table[column], color=fill, ec=edge)
+        ax.set_xlabel(column)
+        ax.grid(False, axis="y")
+        for row, value in enumerate(table[column]):
+            text = f" {value:.2f}" if column == score else f" {value:.2g}"
+            ax.text(value, row, text, va="center")
+    gives.set_xlim(0, max(1.0, table[score].max()) * 1.1)
+    takes.set_xscale("log")
+    takes.set_xlim(table[cost].min() / 3, table[cost].max() * 4)
+    gives.invert_yaxis()
+    figure.suptitle(title or "What features give, and what they cost")
+    return figure
