@@ -145,12 +145,13 @@ def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]
 def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.DataFrame) -> dict:
     """Return what was found as a nested dictionary of plain values, for `report.write_json`."""
     frames = sum(clip.about.frames for clip in clips)
+    seconds = sum(clip.seconds for clip in clips)  # 0 where tracks were not made but read
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": report.versions(),
         "people": int(rows["identity"].nunique()),
         "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
-        "frames a second": frames / max(sum(clip.seconds for clip in clips), 1e-9),
+        "frames a second": frames / seconds if seconds else None,
         "cameras": {
             clip.camera: {
                 "file": clip.path.name,
@@ -160,7 +161,7 @@ def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.
                 "seconds": clip.about.duration,
                 "tracks": int(clip.table["track"].nunique()),
                 "people": int(rows.loc[rows["camera"] == clip.camera, "identity"].nunique()),
-                "frames a second": clip.about.frames / max(clip.seconds, 1e-9),
+                "frames a second": clip.about.frames / clip.seconds if clip.seconds else None,
             }
             for clip in clips
         },
@@ -206,7 +207,8 @@ def _facts(clips: Sequence, found: Mapping) -> str:
     if len(clips) > 1:
         facts["cameras"] = len(clips)
         facts["people seen by several cameras"] = found["people in several cameras"]
-    facts["frames a second"] = f"{found['frames a second']:.0f}"
+    if found["frames a second"]:
+        facts["frames a second"] = f"{found['frames a second']:.0f}"
     if found["between cameras"]:
         facts["rank-1 between cameras"] = f"{found['between cameras']['rank-1']:.0%}"
     return report.facts(facts)
