@@ -45,7 +45,11 @@ NOT_YET = """\
 def files(root: Path) -> list[Path]:
     """Return the files that hold the address."""
     lessons = root / "notebooks"
-    return [root / "README.md", *sorted(lessons.glob("*.ipynb")), *lessons.glob("solutions/*.ipynb")]
+    return [
+        root / "README.md",
+        *sorted(lessons.glob("*.ipynb")),
+        *lessons.glob("solutions/*.ipynb"),
+    ]
 
 
 def readdress(text: str, owner: str, repository: str, tag: str) -> str:
