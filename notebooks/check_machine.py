@@ -10,6 +10,7 @@ status 0 means ready, 1 that there is something to fix.
 import ctypes
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -97,11 +98,17 @@ def install() -> str:
     pins = " -c constraints.txt" if os.path.exists(os.path.join(ROOT, "constraints.txt")) else ""
     python, commands = sys.executable, []
     if sys.prefix == sys.base_prefix:  # not in an environment yet
-        commands.append(f'"{python}" -m venv .venv')
+        commands.append(f"{_typed(python)} -m venv .venv")
         python = os.path.join(".venv", "Scripts" if sys.platform == "win32" else "bin", "python")
-    commands.append(f'"{python}" -m pip install{pins} -e .')
-    commands.append(f'"{python}" {os.path.join("notebooks", "check_machine.py")}')
+    commands.append(f"{_typed(python)} -m pip install{pins} -e .")
+    commands.append(f"{_typed(python)} {os.path.join('notebooks', 'check_machine.py')}")
     return "\n".join("    " + command for command in commands)
+
+
+def _typed(path: str) -> str:
+    if sys.platform == "win32":  # as PowerShell wants it
+        return f'& "{path}"' if " " in path else path
+    return shlex.quote(path)
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess:

@@ -81,6 +81,20 @@ def test_a_bare_python_is_told_how_to_install(tmp_path):
     assert "missing: torch" in done.stdout and "-m pip install -e ." in done.stdout
 
 
+def test_the_commands_use_the_bundle_s_versions_and_may_be_pasted(tmp_path, monkeypatch):
+    monkeypatch.setattr(check_machine, "ROOT", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", "/usr")
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    monkeypatch.setattr(sys, "executable", "/opt/my python/python3")
+    (tmp_path / "constraints.txt").touch()
+    monkeypatch.setattr(sys, "platform", "linux")
+    make, install, check = check_machine.install().splitlines()
+    assert make.strip() == "'/opt/my python/python3' -m venv .venv"
+    assert install.endswith("-m pip install -c constraints.txt -e .") and ".venv" in install
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert check_machine.install().strip().startswith('& "/opt/my python/python3" -m venv')
+
+
 def test_packages_that_do_not_load_are_reported(monkeypatch, capsys):
     library = "libGL.so.1: cannot open shared object file: No such file or directory"
     monkeypatch.setattr(check_machine, "LOAD", f"raise ImportError({library!r})")
