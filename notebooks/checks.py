@@ -192,6 +192,78 @@ def check_02_switches(count: Callable) -> str | None:
     return None
 
 
+# Lesson 03
+
+
+@check
+def check_03_histogram(function: Callable) -> str | None:
+    rng = np.random.default_rng(3)
+    for bins, image in ((4, rng.integers(0, 256, (20, 10, 3))), (10, np.full((5, 5, 3), 255))):
+        grey = image.astype(np.uint8).mean(axis=2)
+        right = np.histogram(grey, bins, (0, 256))[0] / grey.size
+        given = function(image.astype(np.uint8), bins)
+        if given is None or np.shape(given) != (bins,):
+            return f"{bins} numbers are asked; the shape is {np.shape(given)}."
+        if abs(np.sum(given) - 1) > 1e-6:
+            return f"the shares sum to {np.sum(given):.3f}, not to 1."
+        if np.abs(given - right).max() > 1e-6:
+            return f"with {bins} bins it gives {np.round(given, 3)}; {right.round(3)} is right."
+    return None
+
+
+@check
+def check_03_earth_movers(function: Callable) -> str | None:
+    for i, j in ((1, 2), (1, 5), (4, 0), (3, 3)):
+        a, b = np.eye(6)[[i, j]]
+        given = function(a, b)
+        if given is None or abs(given - abs(i - j)) > 1e-6:
+            return f"from a peak in bin {i} to one in bin {j} it is {abs(i - j)}, not {given}."
+    half = function([0.5, 0.5, 0], [0, 0.5, 0.5])
+    return None if abs(half - 1) < 1e-6 else f"half of it by two bins costs 1, not {half}."
+
+
+@check
+def check_03_weight(weight: float, score: float) -> str | None:
+    if abs(weight - 0.8) < 1e-6:
+        return "0.8 was chosen by looking at the test people; choose on the validation people."
+    if abs(weight - 0.7) > 1e-6:
+        return "on the validation people another weight is better."
+    if abs(score - 0.641) < 1e-6:
+        return "0.641 was measured on the people you chose for; report the test people."
+    return None if abs(score - 0.586) < 1e-6 else "what do the test people give at that weight?"
+
+
+@check
+def check_03_track(function: Callable) -> str | None:
+    rows = np.array([[1.0, 0.0], [np.nan, np.nan], [0.0, 1.0]])
+    if function(rows, np.ones(3)) is Ellipsis:
+        return "replace ... by your answer."
+    cases = {(1, 5, 1): [0.5**0.5] * 2, (3, 0, 0): [1, 0], (3, 1, 4): [0.6, 0.8]}
+    for weights, right in cases.items():
+        given = function(rows, np.array(weights, float))
+        if given is None or np.shape(given) != (2,) or not np.allclose(given, right, atol=1e-6):
+            return f"with quality {weights} it gives {given}; {np.round(right, 3)} is right."
+    if function(rows[1:2], np.ones(1)) is not None or function(rows, np.zeros(3)) is not None:
+        return "with no usable row, or no quality above 0, return None."
+    return None
+
+
+@check
+def check_03_standardise(function: Callable) -> str | None:
+    rng = np.random.default_rng(3)
+    people, camids = rng.normal(size=(300, 8)), np.repeat([1, 4], 150)
+    shift, scale = rng.normal(0, 3, (2, 8)), rng.uniform(0.2, 4, (2, 8))
+    seen = people * scale[camids // 4] + shift[camids // 4]
+    given = function(seen[::2], camids[::2], seen[1::2], camids[1::2])
+    if given is None or np.shape(given) != (150, 8):
+        return f"150 rows of 8 numbers are asked; the shape is {np.shape(given)}."
+    if np.abs(np.linalg.norm(given, axis=1) - 1).max() > 1e-5:
+        return "bring every row to unit length."
+    right = people[::2] / np.linalg.norm(people[::2], axis=1, keepdims=True)
+    alike = (given * right).sum(axis=1).mean()
+    return None if alike > 0.95 else "each camera needs its own mean and deviation, of the crowd."
+
+
 # Lesson 04
 
 
@@ -280,3 +352,108 @@ def check_04_difference(difference: Callable) -> str | None:
             f"not {low:.2f} to {high:.2f}: who brings ten queries weighs five times one with two."
         )
     return None
+
+
+# Lesson 05
+
+
+@check
+def check_05_errors(errors: Callable) -> str | None:
+    cases = {
+        ((1, 7), (1, 7), (2, 8)): (0, 0), ((1, 7), (1, 8), (2, 7)): (1, 1),
+        ((1, 7), (1, -1), (2, -1)): (0, 0), ((1, 7), (2, 7), (3, 7), (3, 8), (3, 9)): (1, 1),
+        ((4, 1), (4, 2), (5, 3), (5, 4), (5, -1)): (2, 0),
+    }  # fmt: skip
+    for stays, right in cases.items():
+        given = errors(pd.DataFrame(stays, columns=["identity", "pid"]))
+        if given is None or tuple(map(int, given)) != right:
+            return f"for (identity, pid) {list(stays)} you give {given}; {right} is right."
+    return None
+
+
+@check
+def check_05_way(way: Callable) -> str | None:
+    cases = {
+        ((1, "a", 0, 5), (1, "b", 12, 15), (2, "a", 1, 2)): {1: 7},
+        ((1, "b", 0, 5), (1, "a", 6, 9)): {},
+        ((1, "a", 0, 5), (1, "a", 7, 9), (1, "b", 11, 12), (1, "b", 14, 16)): {1: 2},
+        ((1, "a", 0, 5), (1, "b", 3, 8), (2, "b", 9, 11), (2, "a", 0, 8)): {2: 1},
+        ((3, "a", 0, 4), (3, "c", 5, 6), (3, "b", 9, 10), (3, "b", 0, 1)): {3: 5},
+    }
+    for stays, right in cases.items():
+        given = way(pd.DataFrame(stays, columns=["identity", "camera", "start", "end"]), "a", "b")
+        if given is None or {int(k): float(v) for k, v in given.items()} != right:
+            return f"for {list(stays)} (identity, camera, start, end) {right} is right, not {given}."
+    return None
+
+
+@check
+def check_05_answer(answer: Callable) -> str | None:
+    cases = {
+        (0.2, 0.9, 0.8): "Ann", (0.7, 0.9, 0.8): None, (0.2, 0.9, 0.25): None,
+        (0.3, 0.2, 0.8): "Ann", (0.9, 0.8, 0.1): "Bo", (0.5, 0.9, 0.6): "Ann",
+    }  # fmt: skip
+    for distances, right in cases.items():
+        given = answer(np.array(distances), ["Ann", "Ann", "Bo"], 0.5, 0.1 - 1e-9)
+        if given is Ellipsis:
+            return "replace ... by your answer."
+        if given != right:
+            return f"distances {distances} to Ann, Ann, Bo: you say {given}, {right} is right."
+    if answer(np.array([0.2, 0.3]), ["Ann", "Ann"], 0.5, 0.1) != "Ann":
+        return "where Ann alone is in the gallery, there is nobody to be mistaken for."
+    return None
+
+
+@check
+def check_05_stripes(importance: Callable) -> str | None:
+    rng = np.random.default_rng(3)
+    image = rng.integers(0, 100, (96, 48, 3), dtype=np.uint8)
+    whole, other = image.copy(), np.eye(3)[0]
+
+    def embed(images):  # sees rows 60 to 83 only: stripe 5 of 8, and 6
+        seen = np.asarray(images, float)[:, 60:84].mean(axis=(1, 2)) + [50, 0, 0]
+        return seen / np.linalg.norm(seen, axis=1, keepdims=True)
+
+    given = importance(embed, image, other, 8)
+    if given is None or np.shape(given) != (8,):
+        return f"eight numbers are asked, not {given}."
+    if (image != whole).any():
+        return "the image itself was painted over; paint on a copy."
+    copies = np.repeat(image[None], 8, axis=0)
+    for stripe, copy in enumerate(copies):
+        copy[12 * stripe : 12 * stripe + 12] = 128
+    right = embed(image[None]) @ other - embed(copies) @ other
+    if np.allclose(given, -right, atol=1e-6):
+        return "the loss is the similarity before minus the one after."
+    if not np.allclose(given, right, atol=1e-4):
+        return f"you find {np.round(given, 3).tolist()}, right is {right.round(3).tolist()}."
+    return None
+
+
+@check
+def check_05_chance(chance: Callable) -> str | None:
+    rng = np.random.default_rng(1)
+    pids = np.repeat(np.arange(60), 6)
+    group = dict(enumerate(np.repeat(["a", "b"], 30)))
+    skill = np.where(np.arange(60) < 30, 0.95, 0.6)
+    first = chance((rng.random(360) < skill[pids]).astype(float), pids, group)
+    if first is None or not 0 <= first <= 1:
+        return f"a share from 0 to 1 is asked, not {first}."
+    if first > 0.05:
+        return f"the groups differ by a third, and you find such a gap in {first:.0%} of shuffles."
+    together = np.repeat(np.arange(60) % 30 < np.repeat([22, 18], 30), 6).astype(float)
+    real = _gap_by_chance(together, pids, group)
+    given = chance(together, pids, group)
+    if abs(given - real) > 0.12:
+        return f"all queries of a person fail together here: about {real:.2f}, not {given:.2f}."
+    return None
+
+
+def _gap_by_chance(hits, pids, group) -> float:
+    rng, labels = np.random.default_rng(9), np.array(list(group.values()))
+    rates = pd.Series(hits).groupby(pids).mean().to_numpy()  # as many queries for everybody
+    gaps = [
+        np.ptp([rates[mixed == name].mean() for name in np.unique(labels)])
+        for mixed in (labels, *(rng.permutation(labels) for _ in range(2000)))
+    ]
+    return float(np.mean(np.array(gaps[1:]) >= gaps[0] - 1e-9))

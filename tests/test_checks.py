@@ -120,3 +120,127 @@ def test_lesson_01_wants_the_whole_first_clip_deleted():
     )
     assert checks.check_01_record(record, privacy.due_for_deletion(record, "2026-03-10"))
     assert not checks.check_01_record(record, privacy.due_for_deletion(record, "2026-03-01"))
+
+
+def test_lesson_03_accepts_what_is_right_and_explains_what_is_not(capsys):
+    def grey(image, bins):
+        index = (image.mean(axis=2) * bins / 256).astype(int)
+        return np.bincount(index.ravel(), minlength=bins) / index.size
+
+    def earth(a, b):
+        return np.abs(np.cumsum(np.subtract(a, b))).sum()
+
+    assert checks.check_03_histogram(grey) and checks.check_03_earth_movers(earth)
+    assert not checks.check_03_histogram(lambda image, bins: grey(image, bins) * bins)
+    assert not checks.check_03_earth_movers(lambda a, b: np.abs(np.subtract(a, b)).sum())
+    assert checks.check_03_weight(0.7, 0.586)
+    capsys.readouterr()
+    assert not checks.check_03_weight(0.8, 0.593) and not checks.check_03_weight(0.7, 0.641)
+    assert "looking at the test people" in capsys.readouterr().out
+
+
+def test_lesson_03_wants_gaps_left_out_and_each_camera_for_itself():
+    def weighted(vectors, quality):
+        kept = np.isfinite(vectors).all(axis=1)
+        total = quality[kept] @ vectors[kept]
+        length = np.linalg.norm(total)
+        return total / length if length else None
+
+    def standardise(vectors, camids, crowd, crowd_camids, pooled=False):
+        result = np.empty(vectors.shape)
+        for camera in np.unique(camids):
+            part = crowd if pooled else crowd[crowd_camids == camera]
+            rows = camids == camera
+            result[rows] = (vectors[rows] - part.mean(axis=0)) / (part.std(axis=0) + 1e-6)
+        return result / np.linalg.norm(result, axis=1, keepdims=True)
+
+    assert checks.check_03_track(weighted)
+    assert not checks.check_03_track(lambda v, q: weighted(v, np.ones(len(v))))
+    assert not checks.check_03_track(lambda v, q: np.nanmean(v, axis=0))
+    assert checks.check_03_standardise(standardise)
+    assert not checks.check_03_standardise(lambda *given: standardise(*given, pooled=True))
+
+
+def test_lesson_05_counts_people_not_tracklets():
+    def errors(stays, known=True):
+        stays = stays[stays.pid > 0] if known else stays
+        counts = [
+            stays.groupby(a)[b].nunique() for a, b in (["identity", "pid"], ["pid", "identity"])
+        ]
+        return tuple(int((count > 1).sum()) for count in counts)
+
+    assert checks.check_05_errors(errors)
+    assert not checks.check_05_errors(lambda stays: errors(stays, known=False))
+    assert not checks.check_05_errors(lambda stays: errors(stays)[::-1])
+
+
+def test_lesson_05_measures_ways_after_leaving(capsys):
+    def way(stays, a, b, after=True):
+        left, found = stays[stays.camera == a].groupby("identity").end.max(), {}
+        for row in stays[stays.camera == b].sort_values("start").itertuples():
+            gap = row.start - left.get(row.identity, np.inf)
+            if gap > 0 or not after and np.isfinite(gap):
+                found.setdefault(row.identity, gap)
+        return found
+
+    assert checks.check_05_way(way)
+    capsys.readouterr()
+    assert not checks.check_05_way(lambda *given: way(*given, after=False))
+    assert "{} is right" in capsys.readouterr().out
+
+
+def test_lesson_05_answers_nobody_when_not_sure(capsys):
+    def answer(distances, names, threshold, margin, own=False):
+        best = int(np.argmin(distances))
+        rivals = [
+            d for d, n in zip(distances, names) if own and d > distances[best] or n != names[best]
+        ]
+        sure = distances[best] <= threshold and min(rivals, default=9) - distances[best] >= margin
+        return names[best] if sure else None
+
+    assert checks.check_05_answer(answer)
+    assert not checks.check_05_answer(lambda d, n, t, m: answer(d, n, t, 0))
+    assert not checks.check_05_answer(lambda d, n, t, m: answer(d, n, 9, m))
+    assert not checks.check_05_answer(lambda d, n, t, m: ...)
+    assert "replace ..." in capsys.readouterr().out
+
+
+def test_lesson_05_covers_stripes_of_a_copy(capsys):
+    def importance(embed, image, other, stripes, paint_on=np.copy, sign=1):
+        lost, height = [], len(image) // stripes
+        before = embed(image[None])[0] @ other
+        for top in range(0, height * stripes, height):
+            copy = paint_on(image)
+            copy[top : top + height] = 128
+            lost.append(sign * (before - embed(copy[None])[0] @ other))
+        return np.array(lost)
+
+    assert checks.check_05_stripes(importance)
+    capsys.readouterr()
+    assert not checks.check_05_stripes(lambda *given: importance(*given, paint_on=lambda i: i))
+    assert "paint on a copy" in capsys.readouterr().out
+    assert not checks.check_05_stripes(lambda *given: importance(*given, sign=-1))
+    assert "before minus" in capsys.readouterr().out
+
+
+def test_lesson_05_shuffles_people_not_queries(capsys):
+    def chance(hits, pids, group, people=True):
+        rng, labels = np.random.default_rng(0), pd.Series(group)
+
+        def gap(of_query):
+            return np.ptp([hits[of_query == name].mean() for name in ("a", "b")])
+
+        of_query = labels[pids].to_numpy()
+        mixed = [
+            pd.Series(rng.permutation(labels), labels.index)[pids].to_numpy()
+            if people
+            else rng.permutation(of_query)
+            for _ in range(300)
+        ]
+        return np.mean([gap(one) >= gap(of_query) - 1e-9 for one in mixed])
+
+    assert checks.check_05_chance(chance)
+    capsys.readouterr()
+    assert not checks.check_05_chance(lambda *given: chance(*given, people=False))
+    assert "fail together" in capsys.readouterr().out
+    assert not checks.check_05_chance(lambda *given: 0.5)

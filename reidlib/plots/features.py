@@ -70,7 +70,7 @@ def stripe_histograms(
             edge = {"ec": style.GREY, "lw": 0.5} if colours is not None else {}
             ax.bar(range(len(stripe)), stripe, 1.0, color=fill, **edge)
             ax.set(ylim=(0, top * 1.05), yticks=[], xticks=[])
-            if i == 0:
+            if i == 0 and stripes > 1:
                 ax.set_title(f"stripe {j + 1}", fontsize=11)
     for ax in cells[-1, 1:]:
         ax.set_xlabel(xlabel)
