@@ -102,3 +102,11 @@ def test_what_is_no_name_is_refused(copy, wrong):
 @pytest.mark.parametrize("paths", [LESSONS, SOLUTIONS], ids=["lessons", "solutions"])
 def test_setup_cells_are_the_same(paths):
     assert len({setup_cell(path) for path in paths}) == 1
+
+
+def test_no_other_file_holds_the_address():
+    grep = ["git", "grep", "-l", "/OWNER/REPOSITORY", "--", ":!tests"]
+    found = subprocess.run(grep, cwd=ROOT, capture_output=True, text=True)
+    if found.returncode > 1:
+        pytest.skip("not a clone")
+    assert {ROOT / name for name in found.stdout.splitlines()} <= set(address.files(ROOT))
