@@ -18,18 +18,23 @@ SOLUTIONS = sorted(ROOT.glob("notebooks/solutions/*.ipynb"))
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """A copy of the files that hold the address, with the script beside them."""
-    for path in [*address.files(ROOT), Path(address.__file__)]:
+def copy(tmp_path, monkeypatch):
+    """A copy of the files that hold the address, at which the script is pointed."""
+    for path in address.files(ROOT):
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    monkeypatch.setattr(address, "ROOT", tmp_path)
     return tmp_path
 
 
-def run(copy, *arguments):
-    command = [sys.executable, str(copy / "notebooks" / "address.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def run(monkeypatch):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["address.py", *arguments])
+        return address.main()
+
+    return run
 
 
 def contents(copy):
@@ -41,8 +46,8 @@ def setup_cell(path):
     return "".join(next(c for c in cells if c["cell_type"] == "code")["source"])
 
 
-def test_every_badge_and_setup_cell_gets_the_address(copy):
-    assert run(copy, "a-lab", "re.id_2", "--tag", "v1.0").returncode == 0
+def test_every_badge_and_setup_cell_gets_the_address(copy, run):
+    assert run("a-lab", "re.id_2", "--tag", "v1.0") == 0
     for path, content in contents(copy).items():
         assert b"OWNER" not in content and b"REPOSITORY" not in content, path
     for path in LESSONS:
@@ -56,22 +61,22 @@ def test_every_badge_and_setup_cell_gets_the_address(copy):
         assert '"--branch=v1.0", "https://github.com/a-lab/re.id_2", "/content/course"' in cell
 
 
-def test_another_address_replaces_the_first_and_no_address_brings_back_every_byte(copy):
-    assert run(copy, *address.UNKNOWN).returncode == 0
+def test_another_address_replaces_the_first_and_no_address_brings_back_every_byte(copy, run):
+    assert run(*address.UNKNOWN) == 0
     before = contents(copy)
-    run(copy, "first", "one", "--tag", "v1.0")
+    run("first", "one", "--tag", "v1.0")
     once = contents(copy)
-    run(copy, "second", "two")
+    run("second", "two")
     twice = contents(copy)
     assert all(before[path] != once[path] != twice[path] for path in before)
     assert not [path for path in twice if b"first/one" in twice[path] or b"v1.0" in twice[path]]
-    run(copy, *address.UNKNOWN)
+    run(*address.UNKNOWN)
     assert contents(copy) == before
 
 
-def test_nothing_but_the_address_changes(copy):
+def test_nothing_but_the_address_changes(copy, run):
     before = contents(copy)
-    run(copy, "first", "one", "--tag", "v1.0")
+    run("first", "one", "--tag", "v1.0")
     for path in before:
         if path.suffix == ".ipynb":
             old, new = before[path].splitlines(), path.read_bytes().splitlines()
@@ -92,10 +97,11 @@ def test_the_readme_shows_badges_only_when_there_is_an_address():
 
 
 @pytest.mark.parametrize("wrong", ["two words", "https://github.com/a/b", "", "a/b"])
-def test_what_is_no_name_is_refused(copy, wrong):
+def test_what_is_no_name_is_refused(copy, run, wrong, capsys):
     before = contents(copy)
-    done = run(copy, "owner", wrong)
-    assert done.returncode == 2 and f"{wrong!r} is not a plain name" in done.stderr
+    with pytest.raises(SystemExit, match="2"):
+        run("owner", wrong)
+    assert f"{wrong!r} is not a plain name" in capsys.readouterr().err
     assert contents(copy) == before
 
 
@@ -105,7 +111,8 @@ def test_setup_cells_are_the_same(paths):
 
 
 def test_no_other_file_holds_the_address():
-    grep = ["git", "grep", "-l", "/OWNER/REPOSITORY", "--", ":!tests"]
+    apart = ":!tests", ":!notebooks/address.py"
+    grep = ["git", "grep", "-l", "/OWNER/REPOSITORY", "--", *apart]
     found = subprocess.run(grep, cwd=ROOT, capture_output=True, text=True)
     if found.returncode > 1:
         pytest.skip("not a clone")
