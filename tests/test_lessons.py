@@ -12,6 +12,7 @@ import pytest
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("0*.ipynb"))
 SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
+ALL = LESSONS + SOLUTIONS + [NOTEBOOKS / "own_footage.ipynb"]
 MEASURED = json.loads((NOTEBOOKS / "measured.json").read_text())
 PARTS = [
     "What you will be able to do", "Time", "Exercises", "Recap", "Quiz", "References", "Next",
@@ -41,7 +42,7 @@ def test_a_lesson_has_its_parts(path):
     assert "import course" in cells(path, "code")[0].source
 
 
-@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+@pytest.mark.parametrize("path", ALL, ids=by_name)
 def test_a_notebook_was_run_and_saved_clean(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -54,7 +55,7 @@ def test_a_notebook_was_run_and_saved_clean(path):
     assert not [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
 
 
-@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+@pytest.mark.parametrize("path", ALL, ids=by_name)
 def test_links_and_pictures_resolve(path):
     for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", text(path)):
         target = (target[0] or target[1]).split("#")[0]
@@ -62,7 +63,7 @@ def test_links_and_pictures_resolve(path):
             assert (path.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+@pytest.mark.parametrize("path", ALL, ids=by_name)
 def test_names_of_code_in_the_prose_are_real(path):
     for dotted in set(re.findall(r"`(?:reidlib\.)?([a-z_]+(?:\.\w+)+)\b[^`]*`", text(path))):
         module, *names = dotted.split(".")
@@ -76,7 +77,7 @@ def test_names_of_code_in_the_prose_are_real(path):
             thing = getattr(thing, name)
 
 
-@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=by_name)
+@pytest.mark.parametrize("path", ALL, ids=by_name)
 def test_cells_are_short_and_parse(path):
     for cell in cells(path, "code"):
         source = re.sub(r"(?m)^[%!].*$", "", cell.source)

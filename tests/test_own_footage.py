@@ -1,0 +1,155 @@
+"""The guide's commands run as written, and bad input to the template ends in one sentence."""
+
+import re
+import shlex
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from reidlib import assets, datasets, video
+from reidlib.__main__ import main
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+PYTHON = ".venv/bin/python "
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)\s*```", guide(), re.S)
+
+
+def guide():
+    return (NOTEBOOKS / "OWN_FOOTAGE.md").read_text("utf-8")
+
+
+@pytest.fixture
+def footage(tmp_path, monkeypatch):
+    """A folder in which the guide's command has made its stand-in clips, and labelled crops."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    crops = datasets.load("plaza").train
+    crops = crops[crops["pid"].isin(crops["pid"].unique()[:6])]
+    for path in crops.groupby(["pid", "camid"]).head(2)["path"]:
+        target = tmp_path / "footage" / "results" / "crops" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def test_every_command_of_the_guide_runs_as_written(footage, capsys):
+    lines = [line for block in blocks("sh") for line in block.strip().splitlines()]
+    assert len(lines) == 9 and all(line.startswith(PYTHON) for line in lines)
+    for line in lines:
+        words = shlex.split(line.removeprefix(PYTHON))
+        if words[0] == "-c":
+            exec(words[1], {})
+            for path in footage.glob("footage/*.mp4"):  # two of its ten seconds will do
+                start = [image for _, _, image in video.read(path, stop=25)]
+                video.write(path, start, 12.5)
+            continue
+        words = ["plaza" if word == "yolo11n" else word for word in words]  # it would be fetched
+        words[-1:] = ["2"] if words[-2] == "--epochs" else words[-1:]
+        assert words[:2] == ["-m", "reidlib"]
+        assert main(words[2:]) == 0, capsys.readouterr().err
+    written = ["door_frames/quality.png", "door_boxes.mp4", "door_tracks.mp4", "report/report.html"]
+    assert all((footage / "footage" / name).is_file() for name in [*written, "own.pt"])
+    assert video.probe("footage/report/side_by_side.mp4").duration == pytest.approx(4, abs=0.5)
+
+
+def test_without_a_network_the_detector_says_where_to_put_the_file(footage, capsys, monkeypatch):
+    def offline(*_):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(assets, "_download", offline)
+    command = next(block for block in blocks("sh") if " detect " in block)
+    footage.joinpath("footage/door.mp4").write_bytes(clip().read_bytes())
+    assert main(shlex.split(command.removeprefix(PYTHON))[2:]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: yolo11n.pt") and error.count("\n") == 1
+    assert f"put the file at {footage / 'cache' / 'yolo11n.pt'}" in error
+
+
+def clip():
+    return assets.data("plaza", "clips", "c1_dusk.mp4")
+
+
+def test_the_template_begins_like_a_lesson():
+    own, lesson = (
+        next(part.source for part in read(name).cells if part.cell_type == "code")
+        for name in ("own_footage.ipynb", "01_collection.ipynb")
+    )
+    assert own == lesson
+
+
+def read(name):
+    return nbformat.read(NOTEBOOKS / name, as_version=4)
+
+
+def run_template(cell, until, **answers):
+    """Run the template's cells, its edit cell followed by `cell`, to the first with `until`.
+
+    `answers` are what a learner would write in the cells that ask for one value.
+    """
+    names = {"__name__": "template", "display": print}
+    for part in read("own_footage.ipynb").cells:
+        if part.cell_type != "code" or "import course" in part.source:
+            continue
+        edit = part.source.startswith("CAMERAS = {")
+        exec(re.sub(r"(?m)^%.*$", "", part.source) + (f"\n{cell}" if edit else ""), names)
+        names |= answers
+        if until in part.source:
+            return names
+    raise AssertionError(f"no cell has {until!r}")
+
+
+def test_labelled_people_give_a_threshold_a_report_and_a_tuned_network(capsys):
+    names = run_template("SECONDS = 4", "models.save", TUNE=True)
+    assert names["enough"] and 0 < names["threshold"] == names["extractor"].threshold < 1
+    assert (names["OUT"] / "report.html").is_file() and (names["OUT"] / "own.pt").is_file()
+    assert not set(names["dataset"].train.pid) & set(names["dataset"].query.pid)
+    assert "after: rank-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "sentence"),
+    [
+        (None, FileNotFoundError, "no such video: .*door.mp4; give a file"),
+        (b"", ValueError, "door.mp4 is empty .0 bytes.; copy or record it again"),
+        (b"no video", ValueError, "door.mp4 does not open as a video"),
+    ],
+)
+def test_a_bad_file_ends_in_one_sentence(tmp_path, content, error, sentence):
+    path = tmp_path / "door.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=sentence) as caught:
+        run_template(f"CAMERAS = {{'door': ({str(path)!r}, 0.0)}}; TRUTH = {{}}", "demo.clips")
+    assert "\n" not in str(caught.value)
+
+
+def test_footage_without_people_ends_in_one_sentence(tmp_path, capsys):
+    grey = np.full((240, 320, 3), 128, np.uint8)
+    video.write(tmp_path / "door.mp4", [grey] * 12, 12)
+    cell = f"CAMERAS = {{'door': ({str(tmp_path / 'door.mp4')!r}, 0.0)}}; TRUTH = {{}}"
+    with pytest.raises(ValueError, match="nobody was followed for 5 frames in door.mp4; try"):
+        run_template(cell, "demo.link")
+    assert "One camera only: nobody can be found elsewhere" in capsys.readouterr().out
+
+
+def test_unlabelled_clips_claim_nothing_and_wrong_corrections_are_named(capsys):
+    cameras = {"a": (str(clip()), 0.0), "b": (str(clip()), 5.0)}
+    cell = f"CAMERAS = {cameras!r}; TRUTH = {{}}; SECONDS = 2"
+    names = run_template(cell, "labels = ")
+    assert not names["enough"] and (names["labels"] < 1).all()
+    assert names["tracklets"]["start"].max() >= 5
+    assert "0 labelled tracks of 0 people" in capsys.readouterr().out
+    label = next(
+        part.source
+        for part in read("own_footage.ipynb").cells
+        if part.source.startswith("labels = ")
+    )
+    with pytest.raises(ValueError, match=r"no such track: \[\('a', 999\)\]"):
+        exec(label, names | {"CORRECTIONS": {("a", 999): 1}})
+    exec(label, names | {"CORRECTIONS": {}})
+    assert "labelled tracks of 0" not in capsys.readouterr().out
