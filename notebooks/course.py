@@ -6,6 +6,7 @@ installs nothing.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as malloc.h numbers them
 ROOT = Path(__file__).resolve().parent.parent
 COLAB_LACKS = ["ultralytics", "openvino", "av", "trackers"]  # all that is ever installed there
 NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
@@ -56,6 +58,16 @@ def _installed(*packages: str) -> list[str]:
     return pins
 
 
+def give_back_memory() -> None:
+    """Have Linux take back each large array at once; its C library would keep some 100 MB of them.
+
+    The price is a few per cent of time. Binder allows a kernel 2 GB.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for setting in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            libc.mallopt(setting, 1 << 20)
+
+
 def start() -> None:
     """Make this kernel ready for a lesson: packages, library, data, threads. Say so in one line.
 
@@ -70,6 +82,7 @@ def start() -> None:
         )
     if importlib.util.find_spec("reidlib") is None:
         sys.path.insert(0, str(ROOT))
+    give_back_memory()
     threads = int(os.environ.get("REIDLIB_THREADS", 2))
     # More threads than cores make small networks slower, and the timings in the text assume two.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = os.environ.get("REIDLIB_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
-SECONDS = 400  # for one lesson on a busy machine; the budgets are checked elsewhere
+SECONDS = 600  # for one lesson on a busy machine; the budgets are checked elsewhere
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # else only cells in view are rendered
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -145,7 +145,8 @@ def move(panel):
     """Move one control of each kind, as a person does; the picture must change every time."""
     sliders = panel.locator(".noUi-handle")
     choices = panel.locator("select:has(option:nth-child(2))")
-    buttons = panel.locator("button.widget-button:enabled")
+    output = panel.locator("xpath=ancestor::div[contains(@class, 'jp-OutputArea-output')][1]")
+    buttons = output.locator("button.widget-button:enabled")  # also those beside the panel
     moved = 0
     if sliders.count():
         moved += changes(panel, lambda: sliders.first.press("PageUp"))
