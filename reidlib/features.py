@@ -78,7 +78,7 @@ def load(
         size = size or (128, 64)
         dim = histograms.stripes(np.zeros((1, *size, 3), np.uint8), **options).shape[1]
         run = partial(histograms.stripes, **options)
-        return Extractor(name, dim, size, run, batch=128)
+        return Extractor(name, dim, size, run, batch=32)
     if options:
         raise ValueError(f"{', '.join(options)}: only 'histogram' has such options, not {name!r}")
     path = Path(name)

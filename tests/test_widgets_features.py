@@ -1,5 +1,6 @@
 """The panels of lesson 03 survive every control and say what the library says."""
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,8 +21,12 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def table():
-    return pd.DataFrame({"pid": [*range(1, 7)] * 2, "camid": [1] * 6 + [2] * 6})
+def table(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gallery")
+    paths = [folder / f"{i}.png" for i in range(len(images))]
+    for path, image in zip(paths, images):
+        cv2.imwrite(str(path), image[..., ::-1])
+    return pd.DataFrame({"path": paths, "pid": [*range(1, 7)] * 2, "camid": [1] * 6 + [2] * 6})
 
 
 def put(panel, **values):
@@ -36,7 +41,7 @@ def bench(images, table):
     frame[40:168, 100:164] = images[0]
     backgrounds = {"kept": lambda batch: batch, "black": np.zeros_like}
     sightings = {"person 1": (frame, [100, 40, 164, 168], 1, 1)}
-    return widgets.crops(sightings, extractor, (images, extractor(images), table), backgrounds, k=3)
+    return widgets.crops(sightings, extractor, extractor(images), table, backgrounds, k=3)
 
 
 def test_bench_survives_every_control_and_finds_the_person(bench):

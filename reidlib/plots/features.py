@@ -239,7 +239,7 @@ def costs(table: pd.DataFrame, cost: str, score: str, title: str = "") -> style.
         ax.set_xlabel(column)
         ax.grid(False, axis="y")
         for row, value in enumerate(table[column]):
-            text = f" {value:.2f}" if column == score else f" {value:.2g}"
+            text = f" {value:.2f}" if column == score else f" {value:.{2 if value < 10 else 3}g}"
             ax.text(value, row, text, va="center")
     gives.set_xlim(0, max(1.0, table[score].max()) * 1.1)
     takes.set_xscale("log")

@@ -25,16 +25,16 @@ WEIGHTS = np.linspace(0, 1, 11)
 def crops(
     sightings: Mapping[str, tuple[np.ndarray, Sequence[float], int, int]],
     extractor: features.Extractor,
-    gallery: tuple[np.ndarray, np.ndarray, pd.DataFrame],
+    vectors: np.ndarray,
+    table: pd.DataFrame,
     backgrounds: Mapping[str, Callable[[np.ndarray], np.ndarray]],
     k: int = 6,
 ) -> Panel:
     """Return a panel that cuts one person in several ways and shows the nearest neighbours.
 
-    `sightings` maps a name to (frame, box, pid, camid); `gallery` holds images, their vectors and
-    a table with pid and camid; `backgrounds` maps a name to a function of images (N, H, W, 3).
+    `sightings` maps a name to (frame, box, pid, camid); `vectors` are those of the gallery `table`
+    (path, pid, camid); `backgrounds` maps a name to a function of images (N, H, W, 3).
     """
-    images, vectors, table = gallery
     pids, camids = table.pid.to_numpy(), table.camid.to_numpy()
 
     def draw(person: str, padding: float, height: int, background: str):
@@ -51,9 +51,9 @@ def crops(
             f"at distance {away[first]:.2f}; {right[:k].sum()} of the first {k} are right."
         )
         captions = [f"{d:.2f}, c{c}" for d, c in zip(away[:k], camids[order[:k]])]
-        nearest = [images[order[:k]]]
+        nearest = datasets.read_images(table.path.iloc[order[:k]], extractor.size)
         names = ["what is seen"]
-        return model.rank_grid(seen, nearest, [right[:k]], [captions], names), sentence
+        return model.rank_grid(seen, [nearest], [right[:k]], [captions], names), sentence
 
     return Panel(
         draw,
