@@ -234,7 +234,8 @@ def search(
         [[f"{h.camera}, {h.start:.0f} s\n{1 - h.score:.2f}" for h in hits[:length].itertuples()]],
         [f"{camera[query]}, {tracklets['start'].iloc[query]:.0f} s"],
     )
-    sentence = f"Within a distance of {claim:.2f} the system claims {claimed.sum()} tracks"
+    tracks = "1 track" if claimed.sum() == 1 else f"{claimed.sum()} tracks"
+    sentence = f"Within a distance of {claim:.2f} the system claims {tracks}"
     if pid[query] < 0:
         return figure, f"{sentence}. Who this is, nobody knows."
     true = np.array([bool(answer) for answer in right])
