@@ -260,7 +260,8 @@ def _threshold(away: np.ndarray, impossible: np.ndarray) -> float:
 def identify(tracks: pd.DataFrame, tracklets: pd.DataFrame, identities) -> pd.DataFrame:
     """Return `tracks` with the column `identity`, looked up by camera and track; -1 if unlinked."""
     known = tracklets[["camera", "track"]].assign(identity=np.asarray(identities))
-    merged = tracks.merge(known, on=["camera", "track"], how="left", validate="many_to_one")
+    key = ["camera", "track"]  # and not a column identity of before
+    merged = tracks[key].merge(known, on=key, how="left", validate="many_to_one")
     identity = merged["identity"].fillna(-1).astype(int)
     return tracks.assign(identity=identity.to_numpy())
 

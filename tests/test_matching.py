@@ -195,7 +195,7 @@ def test_identities_are_scored_over_all_cameras():
     linked = matching.identify(tracks, table, [1, 2, 1, 2])
     assert linked.index.equals(tracks.index)
     assert matching.evaluate(truth, linked)["IDF1"] == pytest.approx(1)
-    alone = matching.identify(tracks, table, [1, 2, 3, 4])
+    alone = matching.identify(linked, table, [1, 2, 3, 4])  # earlier identities give way
     assert matching.evaluate(truth, alone)["IDF1"] == pytest.approx(0.5)
     assert matching.evaluate(truth, alone)["MOTA"] < 1
     missing = matching.identify(tracks, table[:3], [1, 2, 1])
