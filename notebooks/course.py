@@ -87,6 +87,9 @@ def start() -> None:
     # More threads than cores make small networks slower, and the timings in the text assume two.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))
+    # A thread that waits sleeps: if it spun it would hold a core, and on a shared machine two spinning
+    # threads make a training step several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import cv2
 
     import reidlib
