@@ -31,7 +31,7 @@ BLOCK = r"(?s)(<!-- address -->\n).*?(<!-- end of address -->)"
 LIVE = """\
 - **Binder**, nothing to install: [![Binder](https://mybinder.org/badge_logo.svg)]\
 (https://mybinder.org/v2/gh/{owner}/{repository}/{tag}?labpath=notebooks%2F01_collection.ipynb)
-  starts in a minute or two and forgets your work when you leave.
+  It takes a while to start, and forgets your work when you leave.
 - **Colab**, with a Google account: [![Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
 (https://colab.research.google.com/github/{owner}/{repository}/blob/{tag}/notebooks/01_collection.ipynb)
   The first cell fetches the course and what Colab lacks.
