@@ -5,7 +5,7 @@
 
 Saving also renews `notebooks/measured.json` and, from it, the time in the lesson's header and in
 the README's table. Checking runs under nbval, so it compares the key numbers as well, and makes
-sure that the bundled data stay untouched.
+sure that the bundled data stay untouched. ``REIDLIB_BUDGETS=1 python -m pytest`` does the same.
 """
 
 from __future__ import annotations
@@ -52,14 +52,17 @@ class Memory(threading.Thread):
 
 
 class Meter:
-    """A pytest plugin: seconds and kernel memory of each notebook that nbval runs."""
+    """A pytest plugin: notebooks that nbval runs stay within their budgets and leave data alone."""
 
     def __init__(self):
         self.seconds: dict[Path, float] = {}
         self.memory: dict[Path, Memory] = {}
+        self.before = state(ROOT / "data")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
+        if item.path.suffix != ".ipynb":
+            return (yield)
         if item.path not in self.memory:
             self.memory[item.path] = Memory(item.parent.kernel.km.provisioner.pid)
             self.memory[item.path].start()
@@ -70,16 +73,17 @@ class Meter:
             passed = time.perf_counter() - started
             self.seconds[item.path] = self.seconds.get(item.path, 0.0) + passed
 
+    def pytest_terminal_summary(self, terminalreporter):
+        terminalreporter.section("notebooks: time and memory")
+        for path, seconds in self.seconds.items():
+            terminalreporter.line(took(path, seconds, self.memory[path].peak / 1e9))
 
-def check(paths: list[Path]) -> bool:
-    """Run notebooks under nbval; return whether they pass, within budget, data untouched."""
-    before, meter = state(ROOT / "data"), Meter()
-    passed = pytest.main(["-q", "--rootdir", str(ROOT), *map(str, paths)], plugins=[meter]) == 0
-    for path, seconds in meter.seconds.items():
-        passed &= within_budget(path, seconds, meter.memory[path].peak / 1e9)
-    changed = {path for path, _ in before ^ state(ROOT / "data")}
-    print(*(f"{path} was changed" for path in changed), sep="\n")
-    return passed and not changed
+    def pytest_sessionfinish(self, session):
+        pairs = ((seconds, self.memory[path].peak / 1e9) for path, seconds in self.seconds.items())
+        changed = {path for path, _ in self.before ^ state(ROOT / "data")}
+        print(*(f"{path} was changed" for path in changed), sep="\n")
+        if changed or not all(within_budget(*pair) for pair in pairs):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def state(folder: Path) -> set[tuple[Path, tuple[int, int]]]:
@@ -88,12 +92,15 @@ def state(folder: Path) -> set[tuple[Path, tuple[int, int]]]:
     return {(path, (stat.st_size, stat.st_mtime_ns)) for path, stat in stats}
 
 
-def within_budget(path: Path, seconds: float, gigabytes: float) -> bool:
-    """Print what a notebook took; return whether that is allowed."""
-    within = seconds <= SECONDS and gigabytes <= GIGABYTES
-    name = path.relative_to(HERE).as_posix()
-    print(f"{name:40} {seconds:6.0f} s {gigabytes:6.2f} GB{'' if within else '  OVER BUDGET'}")
-    return within
+def within_budget(seconds: float, gigabytes: float) -> bool:
+    """Return whether a notebook may take as much."""
+    return seconds <= SECONDS and gigabytes <= GIGABYTES
+
+
+def took(path: Path, seconds: float, gigabytes: float) -> str:
+    """Return a line that says what a notebook took."""
+    over = "" if within_budget(seconds, gigabytes) else "  OVER BUDGET"
+    return f"{path.relative_to(HERE).as_posix():40} {seconds:6.0f} s {gigabytes:6.2f} GB{over}"
 
 
 def quote(path: Path, notebook: nbformat.NotebookNode, seconds: float, gigabytes: float) -> None:
@@ -183,7 +190,8 @@ def main() -> int:
     paths = sorted(HERE.glob("*.ipynb")) + sorted(HERE.glob("solutions/*.ipynb"))
     paths = [p for p in paths if not arguments.names or p.name.startswith(tuple(arguments.names))]
     if arguments.check:
-        return int(not check(paths))
+        os.environ["REIDLIB_BUDGETS"] = "1"  # conftest.py then puts a Meter in place
+        return int(pytest.main(["-q", "--rootdir", str(ROOT), *map(str, paths)]))
     passed = True
     for path in paths:
         try:
@@ -192,7 +200,8 @@ def main() -> int:
             print(f"{path.name}: {error}", file=sys.stderr)
             passed = False
             continue
-        passed &= within_budget(path, seconds, gigabytes)
+        print(took(path, seconds, gigabytes))
+        passed &= within_budget(seconds, gigabytes)
         quote(path, notebook, seconds, gigabytes)
         nbformat.write(notebook, path)
     return int(not passed)
