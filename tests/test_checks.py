@@ -46,7 +46,7 @@ def test_lesson_01_names_may_be_any_numbers_but_one_a_person(capsys):
     assert not checks.check_01_people(*people([7, 3] * 8 + [-1, -1] * 2))
     assert "80% of the boxes" in capsys.readouterr().out
     assert not checks.check_01_people(*people([7, 3] * 5 + [7, 4] * 5))
-    assert "hold the same person" in capsys.readouterr().out
+    assert "pids 3 and 4 hold one person" in capsys.readouterr().out
     assert not checks.check_01_people(*people([7, 7] * 10))
 
 
@@ -67,10 +67,13 @@ def test_lesson_01_divides_people_not_rows():
 
 def test_lesson_02_accepts_what_is_right_and_explains_what_is_not(capsys):
     curve = pd.DataFrame({"confidence": [0.9, 0.7, 0.4], "recall": [0.5, 0.8, 0.9]})
-    assert checks.check_02_threshold(0.7, curve)
+    assert checks.check_02_threshold(0.7, curve) and not checks.check_02_threshold(0.705, curve)
     assert not checks.check_02_threshold(0.4, curve) and not checks.check_02_threshold(0.9, curve)
     assert checks.check_02_cost([[0.0, 0.1, 1], [0.1, 0.9, 1], [1, 1, 0]])
     assert not checks.check_02_cost(1 - np.eye(3))
+    capsys.readouterr()
+    assert not checks.check_02_cost(2 * np.eye(3))
+    assert "from 0 to 2" in capsys.readouterr().out
     assert checks.check_02_iou(lambda a, b: float(boxes.iou(a, b)[0, 0]))
 
     def without_clipping(a, b):
@@ -97,7 +100,7 @@ def test_lesson_02_predicts_and_counts():
     assert not checks.check_02_switches(lambda tracks: len(set(tracks)) - 1)
 
 
-def test_lesson_01_wants_the_whole_first_clip_deleted():
+def test_lesson_01_wants_the_whole_first_clip_deleted(capsys):
     who = [
         ("in.mp4", "Ada"),
         ("in.mp4", "Ben"),
@@ -120,6 +123,13 @@ def test_lesson_01_wants_the_whole_first_clip_deleted():
     )
     assert checks.check_01_record(record, privacy.due_for_deletion(record, "2026-03-10"))
     assert not checks.check_01_record(record, privacy.due_for_deletion(record, "2026-03-01"))
+    due = privacy.due_for_deletion(record, "2026-03-10")
+    for column, value in (("recorded", pd.Timestamp("2026-01-01")), ("keep_days", 900)):
+        wrong = record.copy()
+        wrong.loc[3, column] = value
+        capsys.readouterr()
+        assert not checks.check_01_record(wrong, due)
+        assert "the row of Ada in yard.mp4 differs" in capsys.readouterr().out
 
 
 def test_lesson_03_accepts_what_is_right_and_explains_what_is_not(capsys):
@@ -133,6 +143,7 @@ def test_lesson_03_accepts_what_is_right_and_explains_what_is_not(capsys):
     assert checks.check_03_histogram(grey) and checks.check_03_earth_movers(earth)
     assert not checks.check_03_histogram(lambda image, bins: grey(image, bins) * bins)
     assert not checks.check_03_earth_movers(lambda a, b: np.abs(np.subtract(a, b)).sum())
+    assert not checks.check_03_earth_movers(lambda a, b: abs(int(np.argmax(a)) - int(np.argmax(b))))
     assert checks.check_03_weight(0.7, 0.586)
     capsys.readouterr()
     assert not checks.check_03_weight(0.8, 0.593) and not checks.check_03_weight(0.7, 0.641)
@@ -159,6 +170,36 @@ def test_lesson_03_wants_gaps_left_out_and_each_camera_for_itself():
     assert not checks.check_03_track(lambda v, q: np.nanmean(v, axis=0))
     assert checks.check_03_standardise(standardise)
     assert not checks.check_03_standardise(lambda *given: standardise(*given, pooled=True))
+    assert not checks.check_03_standardise(lambda v, c, *_: standardise(v, c, v, c))
+
+
+def test_lesson_04_wants_one_standard_error():
+    def choose(table, ddof=1, power=0.5, times=1):
+        runs = table.groupby("margin").mAP
+        means, best = runs.mean(), runs.mean().idxmax()
+        error = times * runs.std(ddof=ddof)[best] / runs.count()[best] ** power
+        return means[means >= means[best] - error].index.min()
+
+    assert checks.check_04_choose(choose)
+    for wrong in ({"ddof": 0}, {"power": 0}, {"power": 1}, {"times": 2}, {"times": 0}):
+        assert not checks.check_04_choose(lambda table, wrong=wrong: choose(table, **wrong))
+
+
+def test_lesson_04_draws_the_same_people_for_both(capsys):
+    def difference(a, b, pids, paired=True, draws=2000):
+        people, person = np.unique(pids, return_inverse=True)
+        rng, counts = np.random.default_rng(0), np.bincount(person)
+        picked = rng.integers(len(people), size=(2, draws, len(people)))
+        rank1 = [
+            np.bincount(person, hits)[rows].sum(axis=1) / counts[rows].sum(axis=1)
+            for hits, rows in zip((a, b), (picked[0], picked[0 if paired else 1]))
+        ]
+        return np.quantile(rank1[0] - rank1[1], [0.025, 0.975])
+
+    assert checks.check_04_difference(difference)
+    capsys.readouterr()
+    assert not checks.check_04_difference(lambda *given: difference(*given, paired=False))
+    print(capsys.readouterr().out)
 
 
 def test_lesson_05_counts_people_not_tracklets():
