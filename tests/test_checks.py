@@ -199,7 +199,7 @@ def test_lesson_04_draws_the_same_people_for_both(capsys):
     assert checks.check_04_difference(difference)
     capsys.readouterr()
     assert not checks.check_04_difference(lambda *given: difference(*given, paired=False))
-    print(capsys.readouterr().out)
+    assert "too wide" in capsys.readouterr().out
 
 
 def test_lesson_05_counts_people_not_tracklets():
@@ -228,6 +228,17 @@ def test_lesson_05_measures_ways_after_leaving(capsys):
     capsys.readouterr()
     assert not checks.check_05_way(lambda *given: way(*given, after=False))
     assert "{} is right" in capsys.readouterr().out
+
+    def touching(stays, a, b):  # zero seconds count
+        return way(stays.assign(start=stays.start + 1e-9 * (stays.camera == b)), a, b)
+
+    def any_exit(stays, a, b):
+        exits = stays[stays.camera == a].groupby("identity").end.min()
+        late = stays[stays.camera == b].set_index("identity").start.sort_values()
+        gaps = (late - exits.reindex(late.index)).loc[lambda gap: gap > 0]
+        return gaps.groupby(level=0).min().to_dict()
+
+    assert not checks.check_05_way(touching) and not checks.check_05_way(any_exit)
 
 
 def test_lesson_05_answers_nobody_when_not_sure(capsys):
@@ -262,6 +273,8 @@ def test_lesson_05_covers_stripes_of_a_copy(capsys):
     assert "paint on a copy" in capsys.readouterr().out
     assert not checks.check_05_stripes(lambda *given: importance(*given, sign=-1))
     assert "before minus" in capsys.readouterr().out
+    assert not checks.check_05_stripes(lambda *given: importance(*given[:3], 8))
+    assert "4 numbers" in capsys.readouterr().out
 
 
 def test_lesson_05_shuffles_people_not_queries(capsys):
@@ -285,3 +298,11 @@ def test_lesson_05_shuffles_people_not_queries(capsys):
     assert not checks.check_05_chance(lambda *given: chance(*given, people=False))
     assert "fail together" in capsys.readouterr().out
     assert not checks.check_05_chance(lambda *given: 0.5)
+    capsys.readouterr()
+
+    def a_person_a_vote(hits, pids, group):
+        means = pd.Series(hits).groupby(pids).mean()
+        return chance(means.to_numpy(), means.index.to_numpy(), group)
+
+    assert not checks.check_05_chance(a_person_a_vote)
+    assert "over its queries" in capsys.readouterr().out
