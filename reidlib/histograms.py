@@ -53,7 +53,7 @@ def foreground(images: np.ndarray, how: str = "ellipse") -> np.ndarray:
     """Return how likely each pixel shows the person, float32 (N, H, W) from 0 to 1.
 
     "ellipse" only knows that people stand in the middle of their box; "grabcut" starts from there
-    and separates colours (Rother et al., 2004), some 5 ms an image.
+    and separates colours (Rother et al., 2004), 5 to 30 ms an image.
     """
     if how not in ("ellipse", "grabcut"):
         raise ValueError(f"unknown background {how!r}; choose from ellipse, grabcut")
