@@ -22,7 +22,7 @@ import torch.nn.functional as F
 
 from reidlib import models, training
 
-PEOPLE, EACH, BATCH, ROUNDS = 64, 16, 64, 7
+PEOPLE, EACH, BATCH, ROUNDS = 64, 16, 64, 21
 
 
 def bare(network, optimiser, batches) -> None:

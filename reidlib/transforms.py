@@ -5,6 +5,7 @@ Images are (H, W, 3) uint8 RGB and are never changed in place.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,9 +90,9 @@ def random_erase(
     `area` bounds the share of the image that is erased; height to width lies between 0.3 and 3.3.
     """
     height, width = image.shape[:2]
-    pixels, aspect = rng.uniform(*area) * height * width, np.exp(rng.uniform(-1.2, 1.2))
-    h = min(height, max(1, round(np.sqrt(pixels * aspect))))
-    w = min(width, max(1, round(np.sqrt(pixels / aspect))))
+    pixels, aspect = rng.uniform(*area) * height * width, math.exp(rng.uniform(-1.2, 1.2))
+    h = min(height, max(1, round(math.sqrt(pixels * aspect))))
+    w = min(width, max(1, round(math.sqrt(pixels / aspect))))
     y, x = rng.integers(height - h + 1), rng.integers(width - w + 1)
     result = image.copy()
     result[y : y + h, x : x + w] = rng.integers(0, 256, 3)
@@ -126,10 +127,11 @@ def augment(
     gains = 1 + rng.uniform(-white_balance, white_balance, (count, 3))
     gains *= 1 + rng.uniform(-brightness, brightness, (count, 1))
     offsets = gains * (1 - stretch) * images[:, ::8, ::8].mean(axis=(1, 2, 3))[:, None]
+    colours = _colour_matrices(gains * stretch, offsets)
     result = np.empty_like(images)
-    for i, ((h, w), (y, x)) in enumerate(zip(sizes, corners)):
+    for i, ((h, w), (y, x)) in enumerate(zip(sizes.tolist(), corners.tolist())):
         image = cv2.resize(images[i, y : y + h, x : x + w], (width, height))
-        image = _linear(image, gains[i] * stretch[i], offsets[i])
+        image = cv2.transform(image, colours[i])
         if mirrored[i]:
             image = cv2.flip(image, 1)
         if degrees[i]:
@@ -192,9 +194,14 @@ def _statistics(how: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(mean, np.float32), np.array(std, np.float32)
 
 
-def _linear(image: np.ndarray, gains: Sequence[float], offsets=0.0) -> np.ndarray:
-    """Return ``gains * value + offsets`` channel by channel, rounded and cut to 0..255."""
-    matrix = np.zeros((3, 4))
-    np.fill_diagonal(matrix, gains)
-    matrix[:, 3] = offsets
-    return cv2.transform(image, matrix)
+def _linear(image: np.ndarray, gains: Sequence[float], offset: float = 0.0) -> np.ndarray:
+    """Return ``gains * value + offset`` channel by channel, rounded and cut to 0..255."""
+    return cv2.transform(image, _colour_matrices(np.array([gains]), np.array([[offset]]))[0])
+
+
+def _colour_matrices(gains: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return (N, 3, 4) matrices of ``gains (N, 3) * value + offsets (N, 1 or 3)``, for OpenCV."""
+    matrices = np.zeros((len(gains), 3, 4))
+    matrices[:, range(3), range(3)] = gains
+    matrices[:, :, 3] = offsets
+    return matrices
