@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,14 +59,18 @@ def _installed(*packages: str) -> list[str]:
     return pins
 
 
-def give_back_memory() -> None:
-    """Have Linux take back each large array at once; its C library would keep some 100 MB of them.
+def save_memory() -> None:
+    """Keep every lesson below 1.3 GB on Linux, since Binder has 2 GB.
 
-    It costs lesson 04 some of its time, but keeps every lesson below 1.3 GB. Binder has 2 GB.
+    Each large array is taken back at once, where the C library would keep some 100 MB of them; this
+    costs lesson 04 some of its time. Without a GPU, PyTorch need not load the 70 MB of Triton, its
+    compiler for GPUs.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for setting in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
             libc.mallopt(setting, 2 << 20)
+    if shutil.which("nvidia-smi") is None:
+        sys.modules.setdefault("triton", None)  # to Python, a package that is not installed
 
 
 def start() -> None:
@@ -82,7 +87,7 @@ def start() -> None:
         )
     if importlib.util.find_spec("reidlib") is None:
         sys.path.insert(0, str(ROOT))
-    give_back_memory()
+    save_memory()
     threads = int(os.environ.get("REIDLIB_THREADS", 2))
     # More threads than cores make small networks slower, and the timings in the text assume two.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
