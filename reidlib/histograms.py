@@ -67,6 +67,7 @@ def foreground(images: np.ndarray, how: str = "ellipse") -> np.ndarray:
     masks = np.empty((count, height, width), np.float32)
     for image, mask in zip(images, masks):
         labels, none = guess.astype(np.uint8), np.zeros((1, 65))
+        cv2.setRNGSeed(0)  # its clustering draws from a global state: the same image, the same mask
         cv2.grabCut(image, labels, None, none, none.copy(), 2, cv2.GC_INIT_WITH_MASK)
         found = labels & 1  # foreground and probable foreground are odd
         mask[:] = found if found.any() else prior

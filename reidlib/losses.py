@@ -70,12 +70,13 @@ class TripletLoss(PairwiseLoss):
             d_an = d.masked_fill(~negative, torch.inf).amin(dim=1)
             anchors = positive.any(dim=1) & negative.any(dim=1)
             return mean(F.relu(d_ap - d_an + self.margin)[anchors])
-        triplets = positive[:, :, None] & negative[:, None, :]
-        gap = d[:, :, None] - d[:, None, :]  # anchor, positive, negative
+        anchor, partner = positive.nonzero(as_tuple=True)
+        gap = d[anchor, partner][:, None] - d[anchor]  # d_ap - d_an: a row a pair, a column a third
+        triplets = negative[anchor]
         if self.mining == "semi-hard":
-            triplets &= (gap < 0) & (gap > -self.margin)
-        violation = F.relu(gap[triplets] + self.margin)
-        return mean(violation[violation > 0])
+            triplets = triplets & (gap < 0) & (gap > -self.margin)
+        violation = F.relu(gap + self.margin) * triplets
+        return violation.sum() / violation.count_nonzero().clamp(min=1)
 
 
 class MarginLoss(PairwiseLoss):

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import ipywidgets
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from reidlib import datasets, models, ranking, training
 from reidlib.plots import model, toy
@@ -52,10 +51,13 @@ def train_head(
     pids = split.train.pid.to_numpy()
     epochs = max(1, round(steps / len(training.IdentitySampler(pids, identities))))
     settings = {"identities": identities, "epochs": epochs, "seed": seed, **settings}
-    # On so small a network threads wait for each other longer than they work.
-    with threadpool_limits(1):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on so small a network threads wait longer than they work
+    try:
         training.fit(head, (vectors[0], pids), device="cpu", progress=False, **settings)
-    return head, score([training.embed(head, part) for part in vectors[1:]], split)
+        return head, score([training.embed(head, part) for part in vectors[1:]], split)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def score(vectors: Sequence[np.ndarray], split: datasets.Dataset) -> ranking.Result:
@@ -90,7 +92,7 @@ class Playground(Panel):
             loss=ipywidgets.Dropdown(options=["triplet", "contrastive", "margin"]),
             margin=ipywidgets.FloatSlider(0.3, min=0.0, max=1.5, step=0.1),
             mining=ipywidgets.Dropdown(options=["hard", "semi-hard", "all"]),
-            dim=ipywidgets.Dropdown(options=[2, 8, 32, 128, 512], value=128),
+            dim=ipywidgets.Dropdown(options=[2, 8, 32, 128, 256], value=128),
             lr=ipywidgets.Dropdown(options=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2], value=1e-3),
             optimiser=ipywidgets.Dropdown(options=list(training.OPTIMISERS)),
         )

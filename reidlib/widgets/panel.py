@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from collections.abc import Callable
 
 import ipywidgets
 
 from reidlib.plots import style
 
+atexit.register(gc.unfreeze)  # what `Panel` left out of the collector's rounds is let go at the end
 
 class Panel(ipywidgets.VBox):
     """Controls, a line of text and a figure: ``draw(**values)`` runs when a control moves.
@@ -38,6 +41,11 @@ class Panel(ipywidgets.VBox):
         )
         super().__init__([box, self.message, self.image])
         self.redraw()
+        # A full round of the garbage collector would hold up a slider for half a second, so what
+        # exists now is looked through now, and then left out until the next panel comes.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
     def values(self) -> dict:
         """Return the current value of every control."""
