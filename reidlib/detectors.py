@@ -154,25 +154,19 @@ def _check_path(path: Path) -> Path:
     if path.is_dir():
         if not list(path.glob("*.xml")):
             raise ValueError(f"{path} holds no .xml file; expected a folder exported to OpenVINO")
-    elif path.suffix not in (".pt", ".onnx", ".xml"):
-        names = [
-            "auto",
-            "plaza",
-            *TORCHVISION,
-            "yolov3",
-            "yolov5n",
-            "yolov8n",
-            "yolo11n",
-            "yolo26n",
-        ]
+        return path
+    weights = path.suffix in (".pt", ".onnx", ".xml")
+    if not path.exists() and (weights or len(path.parts) > 1):
+        raise FileNotFoundError(f"no detector weights at {path}; give the path of an existing file")
+    if not weights:
+        yolos = ["yolov3", "yolov5n", "yolov8n", "yolo11n", "yolo26n"]
+        names = ["auto", "plaza", *TORCHVISION, *yolos]
         near = difflib.get_close_matches(path.name, names, 1)
         raise ValueError(
             f"unknown detector {str(path)!r}{f', did you mean {near[0]!r}?' if near else ';'} "
             f"valid are {', '.join(names)} and other Ultralytics detection names, "
             "or a path to .pt, .onnx, .xml or an OpenVINO folder"
         )
-    elif not path.exists():
-        raise FileNotFoundError(f"no detector weights at {path}; give the path of an existing file")
     return path
 
 

@@ -146,6 +146,8 @@ def test_unknown_names_list_the_valid_ones():
 def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="no detector weights at"):
         detectors.load(tmp_path / "none.onnx")
+    with pytest.raises(FileNotFoundError, match="no detector weights at .*none_openvino_model"):
+        detectors.load(tmp_path / "none_openvino_model")
     with pytest.raises(ValueError, match="holds no .xml"):
         detectors.load(tmp_path)
 

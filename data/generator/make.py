@@ -1,7 +1,7 @@
 """Render everything in data/plaza again: `python data/generator/make.py --out data/plaza`.
 
 People, paths, cameras and ground truth follow from fixed seeds; pictures agree up to the rounding
-of the graphics driver. On two cores it takes about half an hour.
+of the graphics driver. On two cores it takes about a quarter of an hour.
 """
 
 from __future__ import annotations
