@@ -329,6 +329,11 @@ def test_rank_grid_marks_right_and_wrong_not_by_colour_alone(crops):
     assert right.get_edgecolor() != wrong.get_edgecolor()
 
 
+def test_junk_takes_up_no_rank(crops):
+    shown = texts(model.rank_grid(crops[:1], [crops[:3]], [[False, "junk", True]]))
+    assert "1 ✗" in shown and "junk" in shown and "2 ✓" in shown and "3" not in shown
+
+
 def test_distances_and_roc_count_errors(rng):
     same, different = np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.5, 1.0, 1.1, 1.2])
     shown = texts(model.distances(same, different, threshold=0.6))

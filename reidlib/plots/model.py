@@ -95,15 +95,15 @@ def cmc(
 def rank_grid(
     queries: Sequence[np.ndarray],
     ranked: Sequence[Sequence[np.ndarray]],
-    right: Sequence[Sequence[bool | None]],
+    right: Sequence[Sequence[bool | str | None]],
     captions: Sequence[Sequence[str]] | None = None,
     names: Sequence[str] | None = None,
     title: str = "",
 ) -> style.Figure:
     """Show each query and its ranked gallery; right: solid blue and ✓, wrong: dashed orange and ✗.
 
-    `right` is None where the truth is unknown; `captions` is a line under each gallery picture,
-    `names` one above each query.
+    `right` is None where the truth is unknown, and "junk" for a picture that takes up no rank;
+    `captions` is a line under each gallery picture, `names` one above each query.
     """
     columns = 1 + max(len(row) for row in ranked)
     size = 1.12 * columns + 0.3, 2.65 * len(queries) + 0.5
@@ -113,17 +113,19 @@ def rank_grid(
     for i, row in enumerate(cells):
         style.show(row[0], queries[i], names[i] if names else "query", 11)
         style.frame(row[0], style.INK, 3)
+        ranks = np.cumsum([mark != "junk" for mark in right[i]])
         for j, ax in enumerate(row[1:]):
             if j >= len(ranked[i]):
                 ax.set_axis_off()
                 continue
-            mark, edge, line = {
-                True: ("✓", style.RIGHT, "-"),
-                False: ("✗", style.WRONG, (0, (3, 2))),
-                None: ("", style.GREY, "-"),
-            }[None if right[i][j] is None else bool(right[i][j])]
+            above, edge, line = {
+                True: (f"{ranks[j]} ✓", style.RIGHT, "-"),
+                False: (f"{ranks[j]} ✗", style.WRONG, (0, (3, 2))),
+                None: (f"{ranks[j]}", style.GREY, "-"),
+                "junk": ("junk", style.GREY, ":"),
+            }[right[i][j]]
             style.show(ax, ranked[i][j])
-            ax.set_title(f"{j + 1} {mark}", fontsize=12, color=edge, weight="bold")
+            ax.set_title(above, fontsize=12, color=edge, weight="bold")
             style.frame(ax, edge, 4, line)
             if captions:
                 ax.set_xlabel(captions[i][j], fontsize=9, labelpad=2)
@@ -172,7 +174,9 @@ def roc(
             allowed = true[false <= chosen].max(initial=0.0)
             name = f"{name}: {allowed:.0%} found"
             ax.plot(chosen, allowed, "o", color=colour, ms=10, mec=style.INK)
-        ax.plot(np.maximum(false, 1e-6), true, color=colour, ls=dash, label=name)
+        # A curve may have a million points; two thousand, dense on the left, look the same.
+        drawn = np.unique(np.geomspace(1, len(false), 2000).astype(int)) - 1
+        ax.plot(np.maximum(false[drawn], 1e-6), true[drawn], color=colour, ls=dash, label=name)
     if chosen is not None:
         ax.axvline(chosen, color=style.GREY, ls=":")
     rates = [np.asarray(false, float) for false, _ in curves.values()]
@@ -181,7 +185,7 @@ def roc(
     ax.set(xlabel="false match rate", ylabel="true match rate")
     at = "" if chosen is None else f" (at a false match rate of {chosen:g})"
     ax.set_title(f"Which threshold?{at}", loc="left")
-    ax.legend(loc="lower right")
+    ax.legend(loc="best")
     return figure
 
 
