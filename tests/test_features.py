@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import assets, features, histograms, models, transforms
+from reidlib import assets, datasets, features, histograms, models, transforms
 
 RNG = np.random.default_rng(0)
 CROPS = [
@@ -117,6 +117,12 @@ def test_histogram_options_are_checked():
         features.load("histogram", background="magic")
     with pytest.raises(ValueError, match="only 'histogram' has such options"):
         features.load("tiny", stripes=3)
+
+
+def test_grabcut_gives_one_mask_whatever_ran_before():
+    crops = datasets.read_images(datasets.load("plaza").query.path[::10], (128, 64))
+    forwards = histograms.foreground(crops, "grabcut")
+    assert np.array_equal(histograms.foreground(crops[::-1], "grabcut")[::-1], forwards)
 
 
 @pytest.mark.parametrize("how", ["ellipse", "grabcut"])

@@ -1,5 +1,7 @@
 """The panels of lesson 01 survive every control, and the labelling panel edits what it says."""
 
+import gc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,3 +109,9 @@ def test_labeller_refuses_one_person_in_two_places(labeller):
 def test_a_merged_track_keeps_the_name_of_either(table):
     named = collection.replay(table, [("name", 2, 5), ("merge", 1, 2)])
     assert named.pid[named.track == 1].unique().tolist() == [5]
+
+
+def test_a_panel_leaves_what_exists_out_of_the_collectors_rounds():
+    notebook = [[] for _ in range(5000)]
+    collection.planner()
+    assert gc.get_freeze_count() > len(notebook)
