@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import numpy as np
 
 from reidlib import assets
 from reidlib.drawing import OKABE_ITO, person_colour
+
+# A font that an old cache remembers and the machine has lost is replaced; nobody need read of it.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = OKABE_ITO
 INK, GREY = "#222222", "#8A8A8A"
