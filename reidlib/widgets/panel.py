@@ -12,6 +12,7 @@ from reidlib.plots import style
 
 atexit.register(gc.unfreeze)  # what `Panel` left out of the collector's rounds is let go at the end
 
+
 class Panel(ipywidgets.VBox):
     """Controls, a line of text and a figure: ``draw(**values)`` runs when a control moves.
 
