@@ -16,7 +16,8 @@ from reidlib import assets, commands
 HELP = """\
 Person re-identification, from raw video to the same person in the other camera.
 
-A VIDEO is a file, a folder of frames, a webcam (0) or an address (rtsp://...).
+A VIDEO is a file, a folder of frames, a webcam (0) or an address (rtsp://...); Ctrl-C ends
+the recording of the last two.
 A DATASET is 'plaza', which comes with the course, or a folder."""
 
 

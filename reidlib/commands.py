@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from reidlib import (
     annotation,
     assets,
     boxes,
+    capture,
     datasets,
     detectors,
     drawing,
@@ -37,9 +39,12 @@ def collect(args) -> str:
 
     video.parse_every(args.every)
     frames = video.extract(args.video, args.out, args.every)
-    live = video.probe(args.video).frames is None
-    # A live source has moved on: what was kept of it is judged, whatever the step was.
-    report = quality.report(args.out if live else args.video, 1 if live else args.every)
+    if video.probe(args.video).frames is None:
+        # A live source has moved on: what was kept of it is judged, but for its rate and gaps.
+        limits = quality.Thresholds(fps=0, gap=math.inf)
+        report = quality.report(args.out, 1, thresholds=limits)
+    else:
+        report = quality.report(args.video, args.every)
     with assets.atomic(args.out / "quality.csv") as temporary:
         report.table.to_csv(temporary, index=False)
     style.save(collection.quality(report, title=str(args.video)), args.out / "quality.png")
@@ -58,8 +63,8 @@ def detect(args) -> str:
     about, found = video.probe(args.video), []
     detector = detectors.load(args.detector)
     with _film(args.film, about.fps) as film:
-        frames = video.read(args.video)
-        for index, seconds, image in tqdm(frames, "detect", about.frames, leave=False):
+        frames = tqdm(_frames(args.video, about), "detect", about.frames, leave=False)
+        for index, seconds, image in frames:
             people = detector([image])[0]
             found.append(people.assign(frame=index, time=seconds))
             if film:
@@ -81,7 +86,8 @@ def track(args) -> str:
         def draw(index, image, tracks):
             film.write(drawing.draw_tracks(image, tracks))
 
-        table = tracking.track(args.video, detector, extractor, on_frame=draw if film else None)
+        frames = _frames(args.video, about)
+        table = tracking.track(frames, detector, extractor, on_frame=draw if film else None)
         annotation.write_mot(table, args.out)
     _wrote(args.out, args.film)
     line = f"{table['track'].nunique()} tracks"
@@ -104,8 +110,8 @@ def extract(args) -> str:
         table = pd.concat([part.assign(part=name) for name, part in parts.items()])
         vectors = _embed(table, extractor)
     else:
-        video.probe(args.source)  # fails with the reason before anything is loaded
-        table, vectors = tracking.track(args.source, detectors.load(), extractor, embeddings=True)
+        frames = _frames(args.source, video.probe(args.source))
+        table, vectors = tracking.track(frames, detectors.load(), extractor, embeddings=True)
     features.write(args.out, vectors, table)
     path = args.out.with_suffix(".npz")
     _wrote(path, path.with_suffix(".csv"))
@@ -240,6 +246,12 @@ def _embed_tracks(source: str, table: pd.DataFrame, extractor) -> np.ndarray:
         if len(here):
             vectors[here] = extractor(boxes.crop(image, corners))
     return vectors
+
+
+def _frames(source: str, about: video.Probe) -> Iterable:
+    """Return a video's frames; Ctrl-C ends a live one, which may have no other end."""
+    frames = video.read(source)
+    return frames if about.frames else capture.until_interrupted(frames)
 
 
 def _has_folders(source: str) -> bool:

@@ -99,25 +99,29 @@ def clips(
     clock at which each clip begins; of each, only the first `seconds` count. Raises
     FileNotFoundError or ValueError for what is no video, and ValueError when the counts differ.
     """
-    calibrations = {}
+    calibrations = {"cameras": {}}
     if not videos:
         videos = [assets.data("plaza", "clips", f"{name}_day.mp4") for name in BUNDLED]
         truth = [assets.data("plaza", "truth", f"{name}_day.txt") for name in BUNDLED]
-        calibrations = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))[
-            "cameras"
-        ]
+        calibrations = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))
     for what, given in (("truth files", truth), ("names", names), ("starts", starts)):
         if given and len(given) != len(videos):
             raise ValueError(
                 f"{len(videos)} videos but {len(given)} {what}; give one for each video, in order"
             )
+    abouts = [video.probe(source) for source in videos]
+    if any(about.frames is None for about in abouts):
+        raise ValueError(
+            "the demo goes through a video more than once, which a live one or an address does "
+            "not allow; record or download it first"
+        )
     paths = [Path(path) for path in videos]
     names = list(names) or [path.stem.removesuffix("_day") for path in paths]
     if len(set(names)) < len(names):
         names = [f"{number}_{name}" for number, name in enumerate(names, 1)]
     found = []
-    for number, (name, path) in enumerate(zip(names, paths)):
-        about, known = video.probe(path), truth[number] if truth else None
+    for number, (name, path, about) in enumerate(zip(names, paths, abouts)):
+        known = truth[number] if truth else None
         if seconds is not None:
             frames = min(about.frames, math.ceil(seconds * about.fps))
             about = replace(about, frames=frames, duration=frames / about.fps)
@@ -125,7 +129,7 @@ def clips(
             known = annotation.read_mot(known)
             known = known[known["frame"] < about.frames]
         start = starts[number] if starts else 0.0
-        found.append(Clip(name, path, about, known, calibrations.get(name), start))
+        found.append(Clip(name, path, about, known, calibrations["cameras"].get(name), start))
     return found
 
 
@@ -181,10 +185,8 @@ def scores(found: Sequence[Clip], table: pd.DataFrame) -> pd.DataFrame:
     rows, truths = {}, []
     for clip in found:
         if clip.truth is not None:
-            mine, truth = (
-                table[table["camera"] == clip.camera],
-                clip.truth.assign(camera=clip.camera),
-            )
+            mine = table[table["camera"] == clip.camera]
+            truth = clip.truth.assign(camera=clip.camera)
             rows[clip.camera] = mot.evaluate(truth, mine)
             rows[f"{clip.camera}, linked"] = matching.evaluate(truth, mine)
             truths.append(truth)

@@ -6,29 +6,20 @@ import contextlib
 import math
 import os
 import re
-import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-# Read once, at the first video: FFmpeg is silent, problems become errors and warnings here.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from reidlib import assets
+from reidlib import assets, capture
+from reidlib.capture import DEFAULT_FPS, Source, display_name, kind_of
 from reidlib.encoding import Writer, read_image, write, write_image  # noqa: F401
 
 INDEX = "frames.csv"  # what `extract` leaves beside its frames: frame, time, path
-TIMEOUT = 10.0  # seconds of silence after which a network stream counts as dead
-DEFAULT_FPS = 25.0  # for folders of frames and raw streams that do not say
-
-Source = str | int | os.PathLike
-Frames = Iterator[tuple[int, float, Callable[[], np.ndarray | None]]]  # index, seconds, decode
 
 
 @dataclass(frozen=True)
@@ -49,15 +40,15 @@ def probe(source: Source) -> Probe:
     all in files cut short. Raises FileNotFoundError, ValueError for what is no video, OSError for
     a dead camera or stream.
     """
-    kind, rate = _kind(source), DEFAULT_FPS
+    kind, rate = kind_of(source), DEFAULT_FPS
     if kind == "folder":
         height, width = read_image(_folder(Path(source)).path.iloc[0]).shape[:2]
     else:
-        capture = _open(source, kind)
-        width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        capture.release()
+        opened = capture.open_source(source, kind)
+        width = int(opened.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(opened.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        rate = opened.get(cv2.CAP_PROP_FPS)
+        opened.release()
         if kind != "file":
             return Probe(width, height, rate or DEFAULT_FPS, None, None)
     seconds = times(source)
@@ -105,13 +96,13 @@ def read(
     >>> for index, seconds, image in read("clip.mp4", every="1s"):  # doctest: +SKIP
     ...     print(index, seconds, image.shape)
     """
-    step, kind = parse_every(every), _kind(source)
+    step, kind = parse_every(every), kind_of(source)
     if kind == "folder":
         table = _folder(Path(source))
         rows = zip(table.frame.tolist(), table.time.tolist(), table.path)
         frames = ((i, t, lambda path=path: read_image(path)) for i, t, path in rows)
     else:
-        frames = _capture_frames(_open(source, kind), source, kind)
+        frames = capture.frames(capture.open_source(source, kind), source, kind)
     return _sample(frames, step, start, stop)
 
 
@@ -135,15 +126,21 @@ def extract(source: Source, folder: str | Path, every: int | str = 1) -> pd.Data
     """Save frames as ``frame_000123.jpg`` and return their table: frame, time, path.
 
     Frames already there are kept, so that an interrupted run goes on where it stopped; the table
-    is written last, to ``frames.csv``. Raises ValueError when `folder` holds other frames.
+    is written last, to ``frames.csv``. Ctrl-C ends the recording of a webcam or a stream. Raises
+    ValueError when `folder` holds other frames.
     """
     folder, frames, rows = Path(folder), read(source, every), []
     _claim(folder, source)
-    for index, seconds, image in tqdm(frames, "extract", unit="frame", leave=False, delay=2):
-        path = folder / f"frame_{index:06d}.jpg"
-        if not path.exists():
-            write_image(path, image)
-        rows.append((index, round(seconds, 6), path.name))
+    frames = tqdm(frames, "extract", unit="frame", leave=False, delay=2)
+    try:
+        for index, seconds, image in frames:
+            path = folder / f"frame_{index:06d}.jpg"
+            if not path.exists():
+                write_image(path, image)
+            rows.append((index, round(seconds, 6), path.name))
+    except KeyboardInterrupt:
+        if not rows or kind_of(source) not in capture.LIVE:
+            raise
     table = pd.DataFrame(rows, columns=["frame", "time", "path"])
     with assets.atomic(folder / INDEX) as temporary:
         table.to_csv(temporary, index=False)
@@ -163,15 +160,10 @@ def convert(source: Source, target: str | Path, fps: float | None = None, crf: i
     return write(target, (image for _, _, image in frames), fps or about.fps, crf)
 
 
-def display_name(source: Source) -> str:
-    """Return a source as text for messages and tables, without the password of an address."""
-    return re.sub(r"://[^@/]*@", "://", str(source))
-
-
 def _claim(folder: Path, source: Source) -> None:
     """Note in `folder` whose frames it holds; refuse when they are of another source, or live."""
-    kind, note, path = _kind(source), folder / "source.txt", Path(str(source))
-    live = kind in ("camera", "stream")
+    kind, note, path = kind_of(source), folder / "source.txt", Path(str(source))
+    live = kind in capture.LIVE
     mine = display_name(source) if live else path.name
     if kind == "file":
         mine += f", {path.stat().st_size} bytes"
@@ -182,85 +174,6 @@ def _claim(folder: Path, source: Source) -> None:
         raise ValueError(f"{folder} already holds frames of {found}; choose a new folder")
     with assets.atomic(note) as temporary:
         temporary.write_text(mine, "utf-8")
-
-
-def _kind(source: Source) -> str:
-    path = Path(str(source))
-    if "://" in str(source):
-        return "stream"
-    if path.is_dir():
-        return "folder"
-    if not path.exists():
-        if str(source).isdigit():
-            return "camera"
-        raise FileNotFoundError(
-            f"no such video: {path}; give a file, a folder of frames, a webcam number or an address"
-        )
-    if not path.stat().st_size:
-        raise ValueError(f"{path} is empty (0 bytes); copy or record it again")
-    return "file"
-
-
-def _open(source: Source, kind: str) -> cv2.VideoCapture:
-    set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # 4.x, 5.x
-    level = set_log_level(0)  # OpenCV prints what is raised below
-    try:
-        if kind == "camera":
-            capture = cv2.VideoCapture(int(source))
-        else:
-            wait, limits = int(TIMEOUT * 1000), []
-            if kind == "stream":
-                limits = [
-                    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-                    wait,
-                    cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-                    wait,
-                ]
-            capture = cv2.VideoCapture(os.fspath(source), cv2.CAP_FFMPEG, limits)
-    finally:
-        set_log_level(level)
-    if capture.isOpened():
-        return capture
-    if kind == "camera":
-        raise OSError(f"webcam {source} does not open; check that it is plugged in and not in use")
-    if kind == "stream":
-        raise ConnectionError(f"{display_name(source)} gave no video; check address and network")
-    raise ValueError(
-        f"{source} does not open as a video; it is none, or was cut off: copy or record it again"
-    )
-
-
-def _capture_frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Frames:
-    promised = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    rate = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
-    live = kind == "camera" or (kind == "stream" and promised <= 0)
-    index, seconds, began = 0, -1.0, None
-
-    def decode() -> np.ndarray | None:
-        good, bgr = capture.retrieve()
-        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if good else None
-
-    try:
-        while capture.grab():
-            if live:
-                began = began or time.monotonic()
-                seconds = time.monotonic() - began
-            else:
-                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                # Raw streams have no time stamps, damaged ones repeat them.
-                seconds = stamp if stamp > seconds else max(index / rate, seconds + 1 / rate)
-            yield index, seconds, decode
-            index += 1
-    finally:
-        capture.release()
-    where, fault = display_name(source), ConnectionError if live else ValueError
-    if not index:
-        raise fault(f"{where} gave no frame that decodes; record or connect it again")
-    least = 0.98 * promised - 2  # some containers only estimate, from time and rate
-    short = index < least and seconds < least / rate
-    if live or short:
-        hint = f" of {promised:.0f} in its header: cut short, damaged, or mislabelled" * short
-        warnings.warn(f"{where} stopped after {index} frames{hint}", stacklevel=3)
 
 
 def _folder(folder: Path) -> pd.DataFrame:
@@ -279,7 +192,7 @@ def _folder(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _sample(frames: Frames, step: int | float, start: int, stop: int | None) -> Iterator:
+def _sample(frames: capture.Frames, step: int | float, start: int, stop: int | None) -> Iterator:
     """Pick frames from `start` to before `stop`, a `step` in frames (int) or seconds apart."""
     position, due = 0, 0.0
     with contextlib.closing(frames):

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -264,6 +265,52 @@ def test_demo_refuses(call, clip, detector, tmp_path):
     refused(call("demo", clip, *arguments, "--truth", "a.txt", "b.txt"), "1 videos but 2")
     refused(call("demo", clip, *arguments, "--start", "0", "15"), "1 videos but 2 starts")
     assert not (tmp_path / "demo").exists()
+
+
+class Webcam:
+    """A webcam without end, which shows a walker; somebody presses Ctrl-C at its 30th picture."""
+
+    def __init__(self, *_):
+        self.sent = 0
+
+    def isOpened(self):
+        return True
+
+    def get(self, what):
+        sizes = {cv2.CAP_PROP_FRAME_WIDTH: 160, cv2.CAP_PROP_FRAME_HEIGHT: 120}
+        return float(sizes.get(what, 0))
+
+    def grab(self):
+        self.sent += 1
+        if self.sent == 30:
+            signal.raise_signal(signal.SIGINT)
+        return self.sent < 300
+
+    def retrieve(self):
+        image = np.full((120, 160, 3), 90, np.uint8)
+        image[40:100, 10 + 2 * self.sent : 34 + 2 * self.sent] = 240
+        return True, image
+
+    def release(self):
+        pass
+
+
+def test_ctrl_c_ends_a_live_recording(call, detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Webcam)
+    handler = signal.getsignal(signal.SIGINT)
+    film, tracks, boxed = (tmp_path / name for name in ("film.mp4", "tracks.txt", "boxes.txt"))
+    result = call("track", "0", "--out", tracks, "--video", film, "--features", "histogram")
+    assert result.status == 0 and "1 tracks" in result.out
+    assert 25 < len(annotation.read_mot(tracks)) <= video.probe(film).frames == 30
+    assert "30 people found in 30 frames" in call("detect", "0", "--out", boxed).out
+    arguments = ("--out", tmp_path / "walk", "--features", "histogram")
+    assert call("extract", "0", *arguments).out.endswith("by histogram\n")
+    result = call("collect", "0", "--out", tmp_path / "live", "--every", "10")
+    assert result.status == 0 and "3 frames, quality" in result.out
+    # What was kept tells neither the camera's rate nor its gaps.
+    assert "frames a second" not in result.out and "without a frame" not in result.out
+    refused(call("demo", "0", *arguments), "record")
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize("name", COMMANDS)

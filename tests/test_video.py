@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reidlib import video
+from reidlib import capture, video
 
 REAL = os.environ.get("REIDLIB_REAL_DATA")
 LEFT, RIGHT = (200, 40, 60), (30, 60, 190)
@@ -342,7 +342,7 @@ def test_a_folder_that_cannot_be_written(clips, tmp_path):
 
 
 def test_a_stalled_stream_fails_in_bounded_time(monkeypatch):
-    monkeypatch.setattr(video, "TIMEOUT", 1.0)
+    monkeypatch.setattr(capture, "TIMEOUT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:  # answers the call and says nothing
         address = f"rtsp://user:secret@127.0.0.1:{server.getsockname()[1]}/stream"
         began = time.monotonic()
@@ -399,6 +399,33 @@ def test_webcams(monkeypatch):
     assert len(list(video.read(3, stop=2))) == 2
     with pytest.raises(OSError, match="webcam 0 does not open"):
         video.read(0)
+
+
+class NetworkCamera(Camera):
+    """A camera on RTSP: its pictures come all at once, with the time at which each was taken."""
+
+    def __init__(self, *_):
+        super().__init__(3)
+
+    def get(self, what):
+        return 100.0 * (self.sent - 1) if what == cv2.CAP_PROP_POS_MSEC else 0.0
+
+
+def test_network_cameras_tell_when_a_picture_was_taken(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", NetworkCamera)
+    with pytest.warns(UserWarning, match="stopped after 5 frames"):
+        seconds = [s for _, s, _ in video.read("rtsp://camera/stream")]
+    np.testing.assert_allclose(seconds, [0, 0.1, 0.2, 0.3, 0.4])
+
+
+def test_a_second_interruption_is_not_held_back():
+    frames = capture.until_interrupted(range(9))
+    next(frames)
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert list(frames) == []
+    assert list(capture.until_interrupted(range(3))) == [0, 1, 2]
 
 
 def test_live_recordings_are_not_mixed(monkeypatch, tmp_path):
