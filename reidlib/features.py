@@ -222,13 +222,11 @@ def aggregate(
         )
     names, inverse = np.unique(tracks, return_inverse=True)
     result = np.full((len(names), vectors.shape[1]), np.nan, np.float32)
-    valid = np.isfinite(vectors).all(axis=1)
-    for i in range(len(names)):
-        rows = valid & (inverse == i)
-        if rows.any():
-            part, weight = vectors[rows], weights[rows] + 1e-12
-            one = np.median(part, axis=0) if how == "median" else weight @ part / weight.sum()
-            result[i] = unit(one)
+    inverse = pd.Series(inverse)[np.isfinite(vectors).all(axis=1)]
+    for i, rows in inverse.groupby(inverse).groups.items():
+        part, weight = vectors[rows], weights[rows] + 1e-12
+        one = np.median(part, axis=0) if how == "median" else weight @ part / weight.sum()
+        result[i] = unit(one)
     return result
 
 

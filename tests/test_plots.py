@@ -213,14 +213,6 @@ def test_cost_matrix_outlines_pairs_and_adds_their_cost():
     assert len(figure.axes[0].patches) == 2
 
 
-def test_tracks_over_time_interrupts_lines_and_marks_switches(tracks):
-    switches = pd.DataFrame({"time": [0.5], "track": [2]})
-    figure = detection.tracks_over_time(tracks, switches=switches)
-    lines = [line for line in figure.axes[0].lines if line.get_linewidth() == 8]
-    assert [np.isnan(line.get_xdata()).sum() for line in lines] == [0, 1]
-    assert "identity switch" in texts(figure)
-
-
 def test_trajectories_end_with_their_number(tracks):
     figure = detection.trajectories(tracks, np.zeros((80, 100, 3), np.uint8))
     (first, _) = figure.axes[0].lines
@@ -240,8 +232,7 @@ def test_ground_points_invert_the_projection(camera):
     assert sky["x"].isna().all()
 
 
-def test_before_after_and_stripes(crops, rng):
-    assert "after" in texts(features.before_after(crops[:3], crops[3:]))
+def test_stripes(crops, rng):
     figure = features.stripe_histograms(crops[:2], rng.random((2, 3, 8)), ["p1", "p2"], "hue")
     assert len(figure.axes) == 2 * 4 and "stripe 3" in texts(figure) and "p2" in texts(figure)
     hues = np.eye(8)[:, :3]

@@ -74,10 +74,7 @@ def _strip(ax, images: Sequence[np.ndarray], texts: Sequence[str], title: str) -
 def quality(report: Report, thresholds: Thresholds | None = None, title: str = "") -> style.Figure:
     """Plot each measure of a quality report against time, limits dashed, failing frames marked."""
     thresholds, table = thresholds or Thresholds(), report.table
-    limits = {name: (getattr(thresholds, name), np.inf) for name in ("sharpness", "contrast")}
-    limits |= {name: (-np.inf, getattr(thresholds, name)) for name in ("dark", "bright")}
-    limits |= {"change": (thresholds.change, np.inf), "brightness": thresholds.brightness}
-    limits["person_height"] = (thresholds.person_height, np.inf)
+    limits = thresholds.limits
     names = [name for name in table if name in limits]
     figure, strips = style.axes(9, 1.1 + 0.95 * len(names), len(names), 1, sharex=True)
     for ax, name in zip(strips, names):

@@ -136,32 +136,6 @@ def cost_matrix(
 
 
 @style.styled
-def tracks_over_time(
-    table: pd.DataFrame, identity: str = "track", switches: pd.DataFrame | None = None
-) -> style.Figure:
-    """Draw when each track was seen, a line a track, from a table with columns time and `identity`.
-
-    `switches`, if given, has columns time and `identity` and is marked with crosses.
-    """
-    order = table.groupby(identity)["time"].min().sort_values().index
-    figure, ax = style.axes(9, max(2.6, 0.26 * len(order) + 1.4))
-    for row, name in enumerate(order):
-        seen = table.loc[table[identity] == name, "time"]
-        pause = np.flatnonzero(seen.diff() > 1.5 * seen.diff().median())
-        line = np.insert(seen.to_numpy(float), pause, np.nan)  # NaN interrupts the line
-        ax.plot(line, [row] * len(line), color=style.colour(name), lw=8, solid_capstyle="butt")
-    if switches is not None and len(switches):
-        at = [order.get_loc(name) for name in switches[identity]]
-        ax.plot(switches["time"], at, "x", color="black", ms=10, mew=2.5, label="identity switch")
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
-    ax.set_yticks(range(len(order)), [str(name) for name in order], fontsize=10)
-    ax.set(xlabel="time, s", ylabel=identity)
-    ax.invert_yaxis()
-    ax.set_title(f"{len(order)} tracks: when each was seen", loc="left")
-    return figure
-
-
-@style.styled
 def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figure:
     """Draw which track each true person has, a row a person, a colour and number a track.
 

@@ -12,15 +12,6 @@ from threadpoolctl import threadpool_limits
 from reidlib.plots import style
 
 
-def before_after(
-    before: Sequence[np.ndarray],
-    after: Sequence[np.ndarray],
-    labels: tuple[str, str] = ("before", "after"),
-) -> style.Figure:
-    """Show crops in two rows: as cut from the frame, and as the network will see them."""
-    return variants(dict(zip(labels, (before, after))))
-
-
 @style.styled
 def variants(
     rows: Mapping[str, Sequence[np.ndarray]], captions: Mapping[str, Sequence[str]] | None = None

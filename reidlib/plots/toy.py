@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from reidlib.plots import model, style
 
@@ -30,9 +29,8 @@ def gradient(loss, points: np.ndarray) -> tuple[float, np.ndarray]:
 def move(loss, points: np.ndarray, steps: int, rate: float = 0.6) -> np.ndarray:
     """Return the points' way down the gradient, (steps + 1, N, 2), the start included."""
     path = [points]
-    with threadpool_limits(1):  # twelve points are not worth two threads
-        for _ in range(steps):
-            path.append(path[-1] - rate * gradient(loss, path[-1])[1])
+    for _ in range(steps):
+        path.append(path[-1] - rate * gradient(loss, path[-1])[1])
     return np.stack(path)
 
 
