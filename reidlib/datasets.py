@@ -42,11 +42,6 @@ class Dataset:
     query: pd.DataFrame
     gallery: pd.DataFrame
 
-    @property
-    def has_cameras(self) -> bool:
-        """Whether the camera of every query and gallery image is known."""
-        return bool((self.query.camid >= 0).all() and (self.gallery.camid >= 0).all())
-
     def summary(self) -> pd.DataFrame:
         """Return the number of images, identities and cameras of each part."""
         parts = {"train": self.train, "query": self.query, "gallery": self.gallery}
@@ -80,8 +75,8 @@ def load(
         raise FileNotFoundError(f"no data set at {root}; expected 'plaza' or an existing folder")
     if (root / "list_train.txt").is_file():
         dataset = _load_msmt17(root)
-    elif _folder(root, QUERY) and _folder(root, GALLERY):
-        dataset = _load_market(root)
+    elif any(_folder(root, names) for names in (TRAIN, QUERY, GALLERY)):
+        dataset = _load_market(root)  # which says what is missing
     else:
         dataset = split(_read_identities(root), train=train, seed=seed, name=root.name, root=root)
     if str(source) == "plaza":
@@ -108,7 +103,8 @@ def split(
 
     No person is in both, since a model could otherwise pass by remembering. Of each test person one
     image a camera is the query, the others are gallery; junk and distractors (pid < 1) are gallery.
-    Raises ValueError unless both parts get at least one identity.
+    Who has one image in each camera is looked for from one camera only. Raises ValueError unless
+    both parts get at least one identity, and there is a gallery.
     """
     rng = np.random.default_rng(seed)
     people = np.unique(table.pid[table.pid > 0])
@@ -121,7 +117,15 @@ def split(
     chosen = rng.permutation(people)[:count]
     test = table[~table.pid.isin(chosen)]
     shuffled = test[test.pid > 0].sample(frac=1, random_state=seed)
-    picked = test.index.isin(shuffled.drop_duplicates(["pid", "camid"]).index)
+    queries = shuffled.drop_duplicates(["pid", "camid"])
+    alone = ~queries.pid.isin(test.drop(queries.index).pid)
+    queries = queries[~(alone & queries.duplicated("pid"))]
+    picked = test.index.isin(queries.index)
+    if picked.all():
+        raise ValueError(
+            f"the {picked.sum()} test people have one image each, which leaves no gallery to find "
+            "them in; add images of them, best from a second camera"
+        )
     parts = table[table.pid.isin(chosen)], test[picked], test[~picked]
     return Dataset(name, Path(root), *(part.reset_index(drop=True) for part in parts))
 
@@ -154,7 +158,8 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    found = (path for path in folder.glob("[!.]*") if path.suffix.lower() in IMAGES)
+    return sorted(path for path in found if path.is_file())
 
 
 def _table(rows: list[tuple], folder: Path) -> pd.DataFrame:
@@ -169,10 +174,14 @@ def _read_market(folder: Path) -> pd.DataFrame:
 
 
 def _load_market(root: Path) -> Dataset:
-    train, query, gallery = (_folder(root, names) for names in (TRAIN, QUERY, GALLERY))
-    if train is None:
-        raise FileNotFoundError(f"{root} has no folder {' or '.join(TRAIN)}")
-    return Dataset(root.name, root, *(_read_market(folder) for folder in (train, query, gallery)))
+    folders = {names: _folder(root, names) for names in (TRAIN, QUERY, GALLERY)}
+    missing = [" or ".join(names) for names, folder in folders.items() if folder is None]
+    if missing:
+        raise FileNotFoundError(
+            f"{root} has no folder {', nor '.join(missing)}; expected all three as in Market-1501, "
+            "or a folder for each identity"
+        )
+    return Dataset(root.name, root, *map(_read_market, folders.values()))
 
 
 def _load_msmt17(root: Path) -> Dataset:
@@ -180,14 +189,20 @@ def _load_msmt17(root: Path) -> Dataset:
     tables = {}
     for part, folder in {"train": train, "val": train, "query": test, "gallery": test}.items():
         path, rows = root / f"list_{part}.txt", []
-        if part == "val" and not path.is_file():
-            continue
-        for line in path.read_text("utf-8").splitlines():
-            if line.strip():  # "0000/0000_000_01_0303morning_0008_0.jpg 0"
-                file, pid = line.rsplit(maxsplit=1)
-                # Identities count from 0 here, where 0 would be a distractor elsewhere.
-                camid = int(Path(file).name.split("_")[2])
-                rows.append((root / folder / file, int(pid) + 1, camid))
+        if not path.is_file():
+            if part == "val":
+                continue
+            raise FileNotFoundError(f"{root} has list_train.txt but no {path.name}; see MSMT17")
+        lines = filter(None, map(str.strip, path.read_text("utf-8", "replace").splitlines()))
+        for line in lines:
+            match = re.fullmatch(r"((?:\S*/)?[^\s/_]+_[^\s/_]+_(\d+)_\S+)\s+(\d+)", line)
+            if not match:
+                raise ValueError(
+                    f"{path} has the line {line[:80]!r}; expected a name and a number such as "
+                    "'0000/0000_000_01_0303morning_0008_0.jpg 0'"
+                )
+            # Identities count from 0 here, where 0 would be a distractor elsewhere.
+            rows.append((root / folder / match[1], int(match[3]) + 1, int(match[2])))
         tables[part] = _table(rows, path)
     both = [tables[part] for part in ("train", "val") if part in tables]
     merged = pd.concat(both, ignore_index=True)

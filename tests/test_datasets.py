@@ -1,5 +1,7 @@
 """Image sets: the layouts, the division by identity, and files that are wrong."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -39,7 +41,7 @@ def people(tmp_path):
 
 def test_market_layout(market):
     dataset = datasets.load(market)
-    assert dataset.name == "market" and dataset.has_cameras
+    assert dataset.name == "market"
     assert dataset.train.pid.tolist() == [2, 2] and dataset.train.camid.tolist() == [1, 2]
     assert sorted(dataset.gallery.pid) == [-1, 0, 3]
     assert dataset.gallery.set_index("pid").camid[3] == 4
@@ -70,6 +72,35 @@ def test_msmt17_lists(tmp_path):
     assert dataset.gallery.camid.tolist() == [7] and dataset.gallery.path[0].is_file()
 
 
+def test_damaged_msmt17_lists_are_named(tmp_path):
+    put(tmp_path / "train" / "0000_000_01_a.jpg")
+    (tmp_path / "list_train.txt").write_text("0000_000_01_a.jpg 0\n")
+    with pytest.raises(FileNotFoundError, match="no list_query.txt"):
+        datasets.load(tmp_path)
+    (tmp_path / "list_train.txt").write_text("0000_000_01_a.jpg 0\n0000/photo.jpg 0\n")
+    with pytest.raises(ValueError, match="list_train.txt has the line '0000/photo.jpg 0'"):
+        datasets.load(tmp_path)
+
+
+def test_a_missing_part_is_not_taken_for_people(market):
+    shutil.rmtree(market / "query")
+    with pytest.raises(FileNotFoundError, match="no folder query; expected all three"):
+        datasets.load(market)
+
+
+def test_files_that_only_look_like_images_are_passed_over(market):
+    (market / "query" / "._0003_c1s1_000001_00.jpg").write_bytes(b"left by another system")
+    (market / "query" / "folder.jpg").mkdir()
+    assert len(datasets.load(market).query) == 1
+
+
+def test_people_with_one_image_each_have_no_gallery(tmp_path):
+    for pid in range(1, 5):
+        put(tmp_path / f"{pid:04d}_c1s1_000001_00.jpg")
+    with pytest.raises(ValueError, match="2 test people have one image each.*no gallery"):
+        datasets.load(tmp_path)
+
+
 def test_a_folder_for_each_identity_is_divided_by_identity(people):
     dataset = datasets.load(people, train=0.6, seed=1)
     assert dataset.train.pid.nunique() == 6 and dataset.query.pid.nunique() == 4
@@ -98,7 +129,9 @@ def test_a_folder_of_crops_is_divided_by_identity(tmp_path):
             put(tmp_path / f"{pid:04d}_c{camera}s1_00000{camera}_00.jpg")
     dataset = datasets.load(tmp_path)
     assert dataset.train.pid.nunique() == 2 and dataset.query.pid.nunique() == 2
-    assert not set(dataset.train.pid) & set(dataset.query.pid) and dataset.has_cameras
+    assert not set(dataset.train.pid) & set(dataset.query.pid)
+    # Each test person has one image a camera: one is the query, the other is there to be found.
+    assert len(dataset.query) == 2 and set(dataset.gallery.pid) == set(dataset.query.pid)
     put(tmp_path / "holiday.jpg")
     with pytest.raises(ValueError, match="holiday.jpg does not follow Market-1501"):
         datasets.load(tmp_path)
@@ -110,7 +143,7 @@ def test_missing_cameras_are_said_aloud(tmp_path):
             put(tmp_path / pid / f"{k}.jpg")
     with pytest.warns(UserWarning, match="6 of 6 images do not tell their camera.*look better"):
         dataset = datasets.load(tmp_path)
-    assert not dataset.has_cameras and (dataset.gallery.camid == -1).all()
+    assert (dataset.query.camid == -1).all() and (dataset.gallery.camid == -1).all()
     assert len(dataset.query) == 1 and len(dataset.gallery) == 2
 
 
