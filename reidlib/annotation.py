@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
 from reidlib import assets, boxes, video
 from reidlib.boxes import BOX
+from reidlib.cvat import read_cvat, write_cvat  # noqa: F401
 
 
 def read_mot(path: str | Path) -> pd.DataFrame:
@@ -21,10 +21,12 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     A line is ``frame,id,x,y,width,height[,confidence[,class,visibility]]`` (ground truth, nine
     columns) or ``…,confidence,x,y,z`` (results, ten); frames count from 1 on disk. Confidence and
     visibility are 1 where the file does not say. Ground truth with confidence 0 is to be ignored
-    (Milan et al., 2016). Raises ValueError naming the first bad line.
+    (Milan et al., 2016), and so is what is of another class than 1, a person. Raises ValueError
+    naming the first bad line.
     """
     rows = []
-    for number, line in enumerate(Path(path).read_text("utf-8-sig").splitlines(), 1):
+    text = Path(path).read_text("utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -33,16 +35,19 @@ def read_mot(path: str | Path) -> pd.DataFrame:
             row = []
         if not 6 <= len(row) <= 10 or not np.isfinite(row[:7]).all():
             raise ValueError(
-                f"{path}, line {number}: {line.strip()!r}; expected 6 to 10 numbers, "
+                f"{path}, line {number}: {line.strip()[:80]!r}; expected 6 to 10 numbers, "
                 "frame,id,x,y,width,height,confidence,..."
             )
-        if row[0] < 1 or row[4] < 0 or row[5] < 0:
+        whole = all(value.is_integer() and abs(value) < 2**53 for value in row[:2])
+        if not whole or row[0] < 1 or row[4] < 0 or row[5] < 0:
             raise ValueError(
-                f"{path}, line {number}: frame {row[0]:g}, size {row[4]:g}x{row[5]:g}; "
-                "frames count from 1 and sizes are not negative"
+                f"{path}, line {number}: frame {row[0]:g}, id {row[1]:g}, size {row[4]:g}x"
+                f"{row[5]:g}; frames are whole and count from 1, ids are whole, sizes not negative"
             )
         confidence = row[6] if len(row) > 6 else 1.0
-        visibility = row[8] if len(row) == 9 else 1.0
+        visibility = 1.0
+        if len(row) == 9:
+            confidence, visibility = confidence * (row[7] in (1, -1)), row[8]
         x, y, w, h = row[2:6]
         rows.append((int(row[0]) - 1, int(row[1]), x, y, x + w, y + h, confidence, visibility))
     columns = ["frame", "track", *BOX, "confidence", "visibility"]
@@ -54,10 +59,18 @@ def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") ->
     """Write a table of boxes as MOT Challenge text, the inverse of `read_mot`.
 
     With a column ``visibility`` it is ground truth, without it results. `identity` is the column
-    written as id, ``"track"`` or ``"pid"``; without it ids are −1, as for detections.
+    written as id, ``"track"`` or ``"pid"``; without it ids are −1, as for detections. Raises
+    ValueError for what `read_mot` would refuse: NaN, and boxes whose ends are swapped.
     """
-    _check(table, ["frame", *BOX])
+    boxes.require(table, ["frame", *BOX])
     size = table[["x2", "y2"]].to_numpy(float) - table[["x1", "y1"]].to_numpy(float)
+    numbers = table[[c for c in (*BOX, "confidence") if c in table]].to_numpy(float)
+    bad = ~np.isfinite(numbers).all(axis=1) | (size < 0).any(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"row {bad.argmax()} cannot be written: {numbers[bad][0].tolist()}; expected "
+            "x1 <= x2, y1 <= y2 and no NaN"
+        )
     data = {
         "frame": table.frame.to_numpy(int) + 1,
         "id": table[identity].to_numpy(int) if identity in table else -1,
@@ -120,7 +133,7 @@ def name_tracks(table: pd.DataFrame, names: Mapping) -> pd.DataFrame:
     >>> name_tracks(table, {4: 1, 7: 2}).pid.tolist()
     [1, 1, 2]
     """
-    _check(table, ["frame", "track"])
+    boxes.require(table, ["frame", "track"])
     keys = list(zip(table.camera, table.track)) if "camera" in table else table.track.tolist()
     unknown = [key for key in names if key not in set(keys)]
     if unknown:
@@ -135,7 +148,7 @@ def merge_tracks(table: pd.DataFrame, tracks: Sequence[int]) -> pd.DataFrame:
 
     Raises ValueError for unknown tracks, and when two of them share a frame.
     """
-    _check(table, ["frame", "track"])
+    boxes.require(table, ["frame", "track"])
     unknown = sorted(set(tracks) - set(table.track))
     if unknown:
         raise ValueError(f"no such track: {unknown}; the table has {sorted(set(table.track))}")
@@ -150,7 +163,7 @@ def split_track(table: pd.DataFrame, track: int, frame: int) -> pd.DataFrame:
 
     Raises ValueError when the track has no box before, or none from that frame on.
     """
-    _check(table, ["frame", "track"])
+    boxes.require(table, ["frame", "track"])
     mine = table.track == track
     later = mine & (table.frame >= frame)
     if not later.any() or later.sum() == mine.sum():
@@ -167,98 +180,39 @@ def export_market(
     camid: int,
     every: int | str = 1,
     padding: float = 0.0,
+    sequence: int = 1,
 ) -> pd.DataFrame:
     """Cut named boxes (``pid`` 0 and up) out of a video as Market-1501 crops.
 
     Returns the table of crops: path, pid, camid, frame. Boxes outside the image are left out.
+    `sequence` tells several clips of one camera apart: their crops would overwrite each other.
     Raises ValueError when the table goes on after the video has ended.
     """
-    _check(table, ["frame", "pid", *BOX])
+    boxes.require(table, ["frame", "pid", *BOX])
     named = table[table.pid >= 0]
     _refuse_conflicts(named, "pid")
-    length = video.probe(source).frames
-    if length is not None and len(named) and named.frame.max() >= length:
-        raise ValueError(
-            f"the table has frame {named.frame.max()}, but {source} has {length} frames from 0; "
-            "do the two belong together?"
-        )
+    check_length(source, named)
     groups, rows = dict(list(named.groupby("frame"))), []
     for frame, _, image in video.read(source, every):
         if frame not in groups:
             continue
         here = groups[frame]
-        visible = boxes.clip(here[BOX], image.shape[1], image.shape[0])
-        here = here[boxes.area(visible) >= 1]
+        here = here[boxes.visible(here[BOX], *image.shape[1::-1])]
         for pid, crop in zip(here.pid, boxes.crop(image, here[BOX], padding)):
-            path = Path(folder) / market_name(pid, camid, frame)
+            path = Path(folder) / market_name(pid, camid, frame, sequence)
             video.write_image(path, crop)
             rows.append((str(path), int(pid), camid, frame))
     return pd.DataFrame(rows, columns=["path", "pid", "camid", "frame"])
 
 
-def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
-    """Read "CVAT for video 1.1" XML: frame, track, x1 y1 x2 y2, visibility, and pid where given.
-
-    Only tracks of `label` count; an occluded box has visibility 0.5. An attribute ``pid`` names
-    the track. Raises ValueError for other files and for any with a DTD, which may hide a bomb.
-    """
-    text = Path(path).read_bytes()
-    try:
-        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-            raise ValueError("it holds a document type, which CVAT does not write")
-        root = ElementTree.fromstring(text)
-        if root.tag != "annotations":
-            raise ValueError(f"its root is <{root.tag}>, not <annotations>")
-        rows = [
-            _cvat_row(int(track.get("id")), box)
-            for track in root.iterfind("track")
-            if track.get("label") == label
-            for box in track.iterfind("box")
-            if box.get("outside") != "1"
-        ]
-    except (ElementTree.ParseError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not CVAT for video 1.1: {error}") from error
-    table = pd.DataFrame(rows, columns=["frame", "track", *BOX, "visibility", "pid"])
-    table = table.sort_values(["frame", "track"], kind="stable", ignore_index=True)
-    return table if (table.pid >= 0).any() else table.drop(columns="pid")
-
-
-def _cvat_row(track: int, box: ElementTree.Element) -> tuple:
-    pid = box.findtext("attribute[@name='pid']")
-    corners = [float(box.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
-    visibility = 0.5 if box.get("occluded") == "1" else 1.0
-    return int(box.get("frame")), track, *corners, visibility, int(pid or -1)
-
-
-def write_cvat(table: pd.DataFrame, path: str | Path, label: str = "person") -> None:
-    """Write tracks as "CVAT for video 1.1" XML, the inverse of `read_cvat`.
-
-    A box with visibility up to 0.5 is marked occluded; a track is switched off where it has gaps.
-    """
-    _check(table, ["frame", "track", *BOX])
-    root = ElementTree.Element("annotations")
-    ElementTree.SubElement(root, "version").text = "1.1"
-    for track, group in table.sort_values("frame").groupby("track"):
-        element = ElementTree.SubElement(root, "track", id=str(track), label=label)
-        frames = group.frame.to_numpy()
-        last = np.append(np.diff(frames) > 1, True)  # of a run without gaps
-        for row, ends in zip(group.to_dict("records"), last):
-            _add_cvat_box(element, row, row["frame"], outside=False)
-            if ends:
-                _add_cvat_box(element, row, row["frame"] + 1, outside=True)
-    ElementTree.indent(root)
-    with assets.atomic(path) as temporary:
-        ElementTree.ElementTree(root).write(temporary, "utf-8", xml_declaration=True)
-
-
-def _add_cvat_box(track: ElementTree.Element, row: dict, frame: int, outside: bool) -> None:
-    flags = {"frame": frame, "outside": int(outside), "keyframe": 1}
-    flags["occluded"] = int(row.get("visibility", 1.0) <= 0.5)
-    corners = {key: f"{row[name]:.2f}" for key, name in zip(("xtl", "ytl", "xbr", "ybr"), BOX)}
-    attributes = {key: str(value) for key, value in (flags | corners | {"z_order": 0}).items()}
-    box = ElementTree.SubElement(track, "box", attributes)
-    if row.get("pid", -1) >= 0:
-        ElementTree.SubElement(box, "attribute", name="pid").text = str(row["pid"])
+def check_length(source: video.Source, table: pd.DataFrame) -> None:
+    """Raise ValueError when a table of boxes goes on after the video `source` has ended."""
+    length = video.probe(source).frames
+    if length is not None and len(table) and table.frame.max() >= length:
+        raise ValueError(
+            f"the table has frame {table.frame.max()}, but {source} has {length} frames from 0; "
+            "do the two belong together?"
+        )
 
 
 def _refuse_conflicts(table: pd.DataFrame, column: str) -> None:
@@ -272,12 +226,4 @@ def _refuse_conflicts(table: pd.DataFrame, column: str) -> None:
         raise ValueError(
             f"{column} {which} would be in two places at once in frame {shown}; "
             "split one of the tracks there, or give them different identities"
-        )
-
-
-def _check(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(
-            f"the table lacks {' '.join(missing)}; it has {' '.join(map(str, table.columns))}"
         )

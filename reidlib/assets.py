@@ -100,19 +100,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def fetch(url: str, name: str, checksum: str | None = None, timeout: float = 20.0) -> Path:
+def fetch(url: str, name: str, checksum: str = "", timeout: float = 20.0) -> Path:
     """Return the cached copy of `url` under `name`, downloading it first if it is not there.
 
-    `checksum` is the expected SHA-256. Raises Unavailable when there is no network, and when the
-    downloaded file is not the expected one (nothing is kept then).
+    `checksum` is the expected SHA-256, or its first digits. Raises Unavailable when there is no
+    network, and when the downloaded file is not the expected one (nothing is kept then).
     """
     path = cache() / name
-    if path.exists() and (checksum is None or sha256(path) == checksum):
+    if path.exists() and (not checksum or sha256(path).startswith(checksum)):
         return path
     try:
         with atomic(path) as temporary:
             _download(url, temporary, name, timeout)
-            if checksum is not None and sha256(temporary) != checksum:
+            if checksum and not sha256(temporary).startswith(checksum):
                 raise Unavailable(
                     f"{url} gave a file other than the expected one (checksum differs); "
                     f"try again, or put the right file at {path}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 BOX = ["x1", "y1", "x2", "y2"]  # the columns of a table that hold a box
 
@@ -33,6 +34,16 @@ def as_boxes(values) -> np.ndarray:
             "drop such rows first"
         )
     return boxes
+
+
+def require(table: pd.DataFrame, columns: Sequence[str], what: str = "the table") -> None:
+    """Raise ValueError when `table`, called `what` in the message, lacks one of the columns."""
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(
+            f"{what} lacks {', '.join(missing)}; expected {' '.join(columns)}, it has "
+            f"{' '.join(map(str, table.columns)) or 'no columns'}"
+        )
 
 
 def area(boxes) -> np.ndarray:
@@ -64,6 +75,11 @@ def clip(boxes, width: int, height: int) -> np.ndarray:
     """
     limit = np.array([width, height, width, height], np.float32)
     return np.clip(as_boxes(boxes), 0, limit)
+
+
+def visible(boxes, width: int, height: int) -> np.ndarray:
+    """Return which boxes cover at least one square pixel of the image, bool (N,)."""
+    return area(clip(boxes, width, height)) >= 1
 
 
 def pad(boxes, fraction: float) -> np.ndarray:
@@ -107,7 +123,7 @@ def crop(image: np.ndarray, boxes, padding: float = 0.0) -> list[np.ndarray]:
 
     `image` is (H, W, 3); `padding` is the fraction of the box added on every side. Returns N views
     of shape (h, w, 3). Raises ValueError for a box that covers no pixel of the image: drop such
-    boxes first, ``area(clip(boxes, width, height)) >= 1``.
+    boxes first, see `visible`.
     """
     height, width = image.shape[:2]
     padded = clip(pad(boxes, padding) if padding else boxes, width, height)

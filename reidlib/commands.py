@@ -241,10 +241,10 @@ def _embed_tracks(source: str, table: pd.DataFrame, extractor) -> np.ndarray:
         video.read(source), "embed", video.probe(source).frames, leave=False
     ):
         here = rows.get(index, np.empty(0, int))
-        corners = boxes.clip(table[BOX].to_numpy()[here], image.shape[1], image.shape[0])
-        here, corners = here[boxes.area(corners) >= 1], corners[boxes.area(corners) >= 1]
-        if len(here):
-            vectors[here] = extractor(boxes.crop(image, corners))
+        corners = table[BOX].to_numpy()[here]
+        inside = boxes.visible(corners, *image.shape[1::-1])
+        if inside.any():
+            vectors[here[inside]] = extractor(boxes.crop(image, corners[inside]))
     return vectors
 
 

@@ -12,13 +12,14 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from . import assets, boxes, yolo
+from .yolo import Infer
 
 COLUMNS = ["x1", "y1", "x2", "y2", "confidence"]
 TORCHVISION = {
@@ -30,7 +31,6 @@ TORCHVISION = {
 }
 ULTRALYTICS = re.compile(r"yolo(v3(-tiny|-spp)?|v5[nsmlx]6?|v?\d+[nsmlxtce])u?|rtdetr-[lx]")
 ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
-Infer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
 class Detector:
@@ -97,6 +97,8 @@ def load(
     a missing file and assets.Unavailable when weights would have to be downloaded and cannot be.
     """
     _check_thresholds(confidence, nms)
+    if size is not None and not size >= 32:
+        raise ValueError(f"size is {size}; expected the longer side in pixels, 32 or more")
     name = str(name)
     if device == "auto":
         device = "cuda" if assets.has_gpu() else "cpu"
@@ -207,9 +209,12 @@ def _quiet_yolo(path: Path):
 
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
     try:
-        return YOLO(path, task="detect")
+        model = YOLO(path, task="detect")
     except Exception as error:
         raise ValueError(f"{path} is not the weights of a YOLO detector ({error})") from error
+    if model.task != "detect":
+        raise ValueError(f"{path} is a YOLO network for another task: {model.task}")
+    return model
 
 
 def _export(path: Path) -> Path:
@@ -256,8 +261,9 @@ def _torchvision(name: str, device: str, size: int | None) -> Infer:
     else:
         options |= {"score_thresh": yolo.FLOOR, "nms_thresh": 1.0, "detections_per_img": 1000}
     model = getattr(torchvision.models.detection, builder)(**options)
-    state = torch.load(assets.fetch(url, Path(url).name), weights_only=True, map_location="cpu")
-    model.load_state_dict(state)
+    file = Path(url).name  # ends in the first digits of its checksum
+    weights = assets.fetch(url, file, checksum=file.partition("-")[2].removesuffix(".pth"))
+    model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     model.eval().to(device)
 
     @torch.inference_mode()

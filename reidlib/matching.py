@@ -233,6 +233,8 @@ def _on_the_ground(positions: Sequence, reach: float, speed: float) -> np.ndarra
             if not len(a) or not len(b):
                 continue
             at = a[(a[:, 0] >= b[0, 0]) & (a[:, 0] <= b[-1, 0])]
+            if not len(at) and a[0, 0] <= b[-1, 0] and b[0, 0] <= a[-1, 0]:
+                a, b, at = b, a, b  # b was seen only while a was out of sight
             if len(at):
                 x, y = (np.interp(at[:, 0], b[:, 0], b[:, k]) for k in (1, 2))
                 apart = np.median(np.hypot(at[:, 1] - x, at[:, 2] - y)) / reach

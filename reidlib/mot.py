@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from . import boxes
+from . import annotation, boxes
 from .boxes import BOX
+
+
+def read_truth(path: str | Path, frames: int | None = None) -> pd.DataFrame:
+    """Return the ground truth in a MOT text file, cut to a clip of so many `frames`.
+
+    Raises ValueError for a bad file, and when nothing is left to score against.
+    """
+    truth = annotation.read_mot(path)
+    if frames is not None:
+        truth = truth[truth.frame < frames]
+    _checked(truth, "truth")
+    return truth
 
 
 def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.Series:
@@ -34,8 +48,9 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.
         t, p = (g.get(frame, table[:0]) for g, table in zip(groups, (truth, tracks)))
         overlap = boxes.iou(t[BOX], p[BOX]).astype(float)
         counts = t.counts.to_numpy(bool)
-        pairs = zip(*linear_sum_assignment(-overlap))
-        ignored = [j for i, j in pairs if overlap[i, j] >= iou and not counts[i]]
+        found = np.where(overlap >= iou, overlap, 0)  # two faint overlaps are not worth a good one
+        pairs = zip(*linear_sum_assignment(-found))
+        ignored = [j for i, j in pairs if found[i, j] > 0 and not counts[i]]
         true_ids.append(t.track.to_numpy(int)[counts])
         ids.append(np.delete(p.track.to_numpy(int), ignored))
         overlaps.append(np.delete(overlap[counts], ignored, axis=1))
@@ -89,13 +104,14 @@ def matches(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.D
 
 
 def _checked(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    missing = [c for c in ("frame", "track", *BOX) if c not in table]
-    if missing:
-        raise ValueError(f"{label} lacks {', '.join(missing)}; expected frame, track, x1 y1 x2 y2")
+    boxes.require(table, ["frame", "track", *BOX], label)
     if label == "truth":
         table = table.assign(counts=table.confidence != 0 if "confidence" in table else True)
         if not table.counts.any():
-            raise ValueError("truth holds no boxes to score against; check the ground truth file")
+            raise ValueError(
+                "truth holds no boxes to score against in the frames of this clip; check that it "
+                "belongs to the clip and is ground truth"
+            )
     twice = table[table.duplicated(["frame", "track"])]
     if len(twice):
         first = twice.iloc[0]

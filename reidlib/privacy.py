@@ -100,9 +100,16 @@ def consent_record(rows: Iterable[Mapping]) -> pd.DataFrame:
     wrong = record[~record.consent.isin(CONSENT)]
     if len(wrong):
         raise ValueError(f"consent {wrong.consent.iloc[0]!r}; choose from {', '.join(CONSENT)}")
+    try:
+        record["keep_days"] = pd.to_numeric(record.keep_days)
+        record["recorded"] = pd.to_datetime(record.recorded, format="ISO8601")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{error}; give recorded as 2026-01-31, for 10.01. and 01.10. look alike, and "
+            "keep_days as a number"
+        ) from error
     if (record.keep_days < 0).any():
         raise ValueError("keep_days below 0; say for how many days the clip may be kept")
-    record["recorded"] = pd.to_datetime(record.recorded)
     record["delete_after"] = record.recorded + pd.to_timedelta(record.keep_days, unit="D")
     return record
 

@@ -55,16 +55,10 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Report:
-    """Measures of one clip: `table` has a row a frame, `clip` what holds for all of it.
-
-    `histogram` counts brightness in 32 equal bins over the frames measured; `background` is their
-    median, a small uint8 RGB image.
-    """
+    """Measures of one clip: `table` has a row a frame, `clip` what holds for all of it."""
 
     table: pd.DataFrame
     clip: dict[str, float]
-    histogram: np.ndarray
-    background: np.ndarray
     verdict: str
     reasons: list[str]
 
@@ -137,7 +131,8 @@ def report(
     for index, seconds, image in frames:
         luma = _luma(image)
         row = {"frame": index, "time": seconds, **frame_quality(image)}
-        row["change"] = np.nan if before is None else _change(luma, before)
+        alike = before is not None and before.shape == luma.shape  # folders may hold any sizes
+        row["change"] = _change(luma, before) if alike else np.nan
         if heights is not None:
             row["person_height"] = float(heights.get(index, np.nan))
         rows.append(row)
@@ -158,7 +153,7 @@ def report(
         "background": variety(_colours(background)),
     }
     verdict, reasons = judge(table, clip, thresholds)
-    return Report(table, clip, histogram, background, verdict, reasons)
+    return Report(table, clip, verdict, reasons)
 
 
 def judge(

@@ -267,9 +267,7 @@ def _blend(old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
 
 
 def _check_detections(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    missing = [c for c in (*BOX, "confidence") if c not in table]
-    if missing:
-        raise ValueError(f"detections lack {', '.join(missing)}; expected {BOX} and confidence")
+    boxes.require(table, [*BOX, "confidence"], "the table of detections")
     score = table["confidence"].to_numpy(np.float32)
     if np.isnan(score).any():
         raise ValueError("a detection has confidence NaN; give each box a number from 0 to 1")

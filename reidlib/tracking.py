@@ -42,6 +42,8 @@ def track(
         source = video.read(source, every=every, start=start, stop=stop)
     if tracker is None:
         tracker = Tracker(high=getattr(detector, "confidence", 0.25))
+    elif tracker.frame >= 0:
+        raise ValueError("this tracker has followed people before; give a new one for each video")
     tracks, times, vectors = [], [], []
     frames = iter(tqdm(source, desc="track", unit="frame", leave=False))
     while chunk := list(itertools.islice(frames, batch)):
@@ -94,9 +96,10 @@ def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:
         return [None] * len(images)
     crops, masks = [], []
     for image, table in zip(images, found):
-        inside = boxes.clip(table[BOX].to_numpy(), image.shape[1], image.shape[0])
-        mask = (boxes.area(inside) >= 1) & (table["confidence"].to_numpy() >= high)
-        crops += boxes.crop(image, inside[mask])
+        corners = table[BOX].to_numpy()
+        mask = boxes.visible(corners, *image.shape[1::-1])
+        mask &= table["confidence"].to_numpy() >= high
+        crops += boxes.crop(image, corners[mask])
         masks.append(mask)
     vectors = extractor(crops) if crops else np.zeros((0, 1), np.float32)
     looks = [np.full((len(mask), vectors.shape[1]), np.nan, np.float32) for mask in masks]

@@ -15,17 +15,27 @@ Infer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
 def openvino(path: Path, size: int | None) -> Infer:
+    """Return a function from images to candidates (N, 5), run by OpenVINO on the CPU.
+
+    Raises ValueError for a file that is no detector with a class "person".
+    """
     import openvino as ov
 
     path = next(path.glob("*.xml")) if path.is_dir() else path
     core, pools = ov.Core(), {}
     try:
         model = core.read_model(path)
-        static = model.input().partial_shape[2]
-        person = person_class(_class_names(model, path), path)
-    except RuntimeError as error:
+        side = _sizes(model.input())[2]
+        names, output = _class_names(model, path), _sizes(model.output())
+    except (RuntimeError, IndexError) as error:
         raise ValueError(f"{path} is not a detector network that OpenVINO can read") from error
-    size = size or (static.get_length() if static.is_static else 640)
+    person = person_class(names or {0: "person"}, path)
+    if not _is_detection(output, names):
+        raise ValueError(
+            f"{path} gives numbers of shape {output}, which are not boxes with a score a class; "
+            "expected a YOLO detector (not one of poses, masks or features)"
+        )
+    size = size or side or 640
 
     def compile_for(height, width):
         fitted = _fit(model, height, width)
@@ -67,15 +77,38 @@ def openvino(path: Path, size: int | None) -> Infer:
     return infer
 
 
-def _class_names(model, path: Path) -> dict[int, str]:
-    """Return the class names that Ultralytics stores with an export."""
-    if (path.parent / "metadata.yaml").exists():
+def _sizes(port) -> list[int | None]:
+    """Return the sizes of a network's input or output, None where any will do."""
+    return [side.get_length() if side.is_static else None for side in port.partial_shape]
+
+
+def _is_detection(output: list[int | None], names: dict | None) -> bool:
+    """Say whether an output is that of `_decode`: 4 numbers and one a class, or 6 in all."""
+    if len(output) != 3:
+        return False
+    rows, columns = output[1:]
+    if names:
+        return columns == 6 or rows == 4 + len(names)
+    return columns == 6 or (rows is not None and 4 < rows < (columns or np.inf))
+
+
+def _class_names(model, path: Path) -> dict[int, str] | None:
+    """Return the class names that Ultralytics stores with an export, if they are there.
+
+    Without them class 0 is people: COCO's order, and that of any detector of people only.
+    """
+    metadata = path.parent / "metadata.yaml"
+    if metadata.exists():
         import yaml
 
-        return yaml.safe_load((path.parent / "metadata.yaml").read_text(encoding="utf-8"))["names"]
+        try:
+            names = yaml.safe_load(metadata.read_text(encoding="utf-8"))["names"]
+            return dict(enumerate(names) if isinstance(names, list) else names)
+        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+            raise ValueError(f"{metadata} does not name the classes; export again") from error
     if model.has_rt_info(["framework", "names"]):  # where OpenVINO puts the metadata of ONNX files
         return ast.literal_eval(model.get_rt_info(["framework", "names"]).astype(str))
-    return {0: "person"}  # COCO's order, and that of any detector of people only
+    return None
 
 
 def _fit(model, height: int, width: int):
@@ -120,7 +153,7 @@ def _fit(model, height: int, width: int):
 def _letterbox(image: np.ndarray, height: int, width: int):
     """Scale an image into (height, width) on grey; also return the scale and the corner x, y."""
     scale = min(height / image.shape[0], width / image.shape[1])
-    rows, columns = round(image.shape[0] * scale), round(image.shape[1] * scale)
+    rows, columns = (max(1, round(side * scale)) for side in image.shape[:2])
     top, left = round((height - rows) / 2 - 0.1), round((width - columns) / 2 - 0.1)
     boxed = np.full((height, width, 3), 114, np.uint8)
     cv2.resize(image, (columns, rows), dst=boxed[top : top + rows, left : left + columns])

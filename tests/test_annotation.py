@@ -67,13 +67,38 @@ def test_mot_flavours(tmp_path, text):
         ("1,7,nan,20,30,40,1", "expected 6 to 10 numbers"),
         ("1,7,10,20,inf,40,1", "expected 6 to 10 numbers"),
         ("1,,10,20,30,40,1", "expected 6 to 10 numbers"),
-        ("0,7,10,20,30,40,1", "frames count from 1"),
+        ("0,7,10,20,30,40,1", "frames are whole and count from 1"),
+        ("1.5,7,10,20,30,40,1", "frames are whole"),
+        ("1e300,7,10,20,30,40,1", "frames are whole"),
+        ("1,7.5,10,20,30,40,1", "ids are whole"),
         ("1,7,10,20,-30,40,1", "size -30x40"),
     ],
 )
 def test_mot_names_the_bad_line(tmp_path, line, message):
     with pytest.raises(ValueError, match=rf"tracks\.txt, line 3: .*{message}"):
         mot(tmp_path, f"1,7,10,20,30,40,1\n\n{line}\n1,8,10,20,30,40,1\n")
+
+
+def test_mot_ignores_what_is_no_person(tmp_path):
+    lines = "1,7,10,20,30,40,1,1,0.5\n1,8,10,20,30,40,1,3,1\n1,9,10,20,30,40,1,-1,1\n"
+    assert mot(tmp_path, lines).set_index("track").confidence.to_dict() == {7: 1, 8: 0, 9: 1}
+
+
+def test_mot_names_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "film.txt").write_bytes(bytes(range(128, 256)) * 9)
+    with pytest.raises(ValueError, match=r"film\.txt, line 1"):
+        annotation.read_mot(tmp_path / "film.txt")
+
+
+@pytest.mark.parametrize(
+    "change", [{"x1": np.nan}, {"confidence": np.nan}, {"x2": 0.0}, {"y2": np.inf}]
+)
+def test_mot_writes_nothing_that_cannot_be_read(tmp_path, table, change):
+    table = table.reset_index(drop=True)
+    table.loc[1, list(change)] = list(change.values())
+    with pytest.raises(ValueError, match="row 1 cannot be written"):
+        annotation.write_mot(table, tmp_path / "tracks.txt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_mot_of_nothing(tmp_path):
@@ -97,7 +122,7 @@ def test_mot_there_and_back(tmp_path, table):
     assert set(annotation.read_mot(path).track) == {-1}
     annotation.write_mot(table.assign(pid=42), path, identity="pid")
     assert set(annotation.read_mot(path).track) == {42}
-    with pytest.raises(ValueError, match="the table lacks x2; it has frame track"):
+    with pytest.raises(ValueError, match="the table lacks x2; .*it has frame track"):
         annotation.write_mot(table.drop(columns="x2"), path)
 
 
@@ -187,6 +212,8 @@ def test_market_crops_of_a_video(tmp_path, table):
         image = video.read_image(row.path)
         assert image.shape == (21, 8, 3)
         assert abs(image[5:-5, 2:-2].mean() - 80 * (row.pid - 10)) < 20
+    again = tmp_path / "clip.mp4", named, tmp_path / "crops", 2  # a second clip of this camera
+    assert not set(annotation.export_market(*again, sequence=2).path) & set(crops.path)
     every = annotation.export_market(tmp_path / "clip.mp4", named, tmp_path / "few", 2, every=3)
     assert sorted(set(every.frame)) == [0, 3]
     with pytest.raises(ValueError, match=r"has frame 10, but .*clip\.mp4 has 10 frames"):
@@ -246,6 +273,13 @@ def test_cvat_as_the_tool_writes_it(tmp_path):
         (
             '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><annotations>&c;</annotations>',
             "document type",
+        ),
+        ("<annotations><image id='0'/></annotations>", "export the task as CVAT for video"),
+        ("<annotations><track id='1' label='Person'/></annotations>", "it marks Person; give one"),
+        (
+            "<annotations><track id='1' label='person'><box frame='0' xtl='nan' ytl='1' xbr='2' "
+            "ybr='3'/></track></annotations>",
+            "track 1 has a box",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 import os
 import pickle
+import shutil
 import urllib.error
 
 import numpy as np
@@ -174,6 +175,31 @@ def test_an_export_without_people(bright, tmp_path):
         detectors.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "match"),
+    [
+        ("names: {0: person, 1: dog}", "which are not boxes with a score a class"),
+        ("task: detect", "does not name the classes"),
+        ("names: [", "does not name the classes"),
+    ],
+)
+def test_an_export_that_is_something_else(bright, tmp_path, metadata, match):
+    folder = shutil.copytree(bright, tmp_path / "other")
+    (folder / "metadata.yaml").write_text(metadata)
+    with pytest.raises(ValueError, match=match):
+        detectors.load(folder, device="cpu")
+
+
+def test_features_are_not_boxes():
+    with pytest.raises(ValueError, match="not boxes|not a detector"):
+        detectors.load(assets.data("weights", "plaza_embedding.onnx"), device="cpu")
+
+
+def test_a_strip_is_an_image_too(bright):
+    (found,) = detectors.load(bright).raw([np.zeros((1, 2000, 3), np.uint8)])
+    assert (found[:, 3] <= 1).all()
+
+
 class Harmful:
     """Pickles as a call of `function`."""
 
@@ -237,6 +263,9 @@ def test_torchvision(tmp_path, monkeypatch):
             bias.view(-1, 91)[:, 1] += 6  # people everywhere
     url = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT.url
     torch.save(network.state_dict(), tmp_path / url.rsplit("/", 1)[1])
+    with pytest.raises(assets.Unavailable):  # these are not the weights whose checksum is known
+        detectors.load("ssd", device="cpu")
+    monkeypatch.setattr(assets, "sha256", lambda path: path.stem.rpartition("-")[2])
     (found,) = detectors.load("ssd", device="cpu").raw([frame(90, 120)])
     assert found.shape[1] == 5 and len(found)
     assert (found[:, :4] >= 0).all() and (found[:, 2:4] <= [120, 90]).all()

@@ -141,6 +141,15 @@ def test_places_on_the_ground_separate_twins_and_join_changed_looks():
     assert matching.link(far, same, threshold=0.2, positions=[walk, step]).tolist() == [1, 1]
 
 
+def test_who_is_seen_while_another_is_out_of_sight_is_placed_between():
+    walk = np.array([[t, t, 0.0] for t in (0, 1, 2, 8, 9, 10)])
+    between = np.array([[5, 5.0, 0.2], [6, 6.0, 0.2]])
+    for paths in ([walk, between], [between, walk]):
+        assert np.isfinite(matching._on_the_ground(paths, 1.5, 3.0)).all()
+        aside = [path + np.array([0, 9, 9]) * (len(path) == 2) for path in paths]
+        assert np.isinf(matching._on_the_ground(aside, 1.5, 3.0)[0, 1])
+
+
 def test_threshold_from_strangers_ignores_doubled_tracks():
     rng = np.random.default_rng(0)
     away = rng.normal(0.7, 0.1, (60, 60))

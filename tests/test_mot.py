@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import mot
+from reidlib import annotation, mot
 
 BOX = ["x1", "y1", "x2", "y2"]
 
@@ -44,6 +44,23 @@ def test_true_boxes_of_confidence_zero_neither_help_nor_hurt():
     without = mot.evaluate(truth, TRUTH)
     assert perfect["MOTA"] == without["MOTA"] == 1
     assert perfect["false_positives"] == 0 and perfect["people"] == 2
+
+
+def test_a_good_match_is_not_given_up_for_two_faint_ones():
+    # Together the overlaps .54 (ignored) and .43 outweigh the .82 of the true match.
+    truth = table((0, 1, 0), (0, 2, 4), confidence=[1.0, 0.0])
+    tracks = table((0, 5, 1), (0, 6, -4))
+    scores = mot.evaluate(truth, tracks)
+    assert scores["misses"] == 0 and scores["recall"] == 1
+
+
+def test_a_truth_is_cut_to_its_clip(tmp_path):
+    annotation.write_mot(TRUTH, tmp_path / "gt.txt")
+    assert mot.read_truth(tmp_path / "gt.txt", 2).frame.max() == 1
+    assert len(mot.read_truth(tmp_path / "gt.txt")) == len(TRUTH)
+    annotation.write_mot(TRUTH.assign(frame=TRUTH.frame + 50), tmp_path / "late.txt")
+    with pytest.raises(ValueError, match="no boxes to score against in the frames of this clip"):
+        mot.read_truth(tmp_path / "late.txt", 20)
 
 
 def test_no_tracks_score_nothing():

@@ -103,6 +103,8 @@ def test_a_record_survives_a_file(tmp_path):
         ({"consent": "maybe"}, "consent 'maybe'; choose from given, refused"),
         ({"keep_days": -1}, "keep_days below 0"),
         ({"recorded": "yesterday"}, "yesterday"),
+        ({"recorded": "10.01.2026"}, "give recorded as 2026-01-31"),
+        ({"keep_days": "long"}, "keep_days as a number"),
     ],
 )
 def test_what_a_record_refuses(changes, message):

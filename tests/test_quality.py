@@ -64,8 +64,6 @@ def test_a_good_clip_is_accepted(tmp_path):
     assert result.table.frame.tolist() == [0, 5, 10, 15, 20, 25]
     assert np.isnan(result.table.change[0]) and (result.table.change[1:] > 20).all()
     assert result.table.person_height.tolist()[:3:2] == [90, 120]
-    assert result.histogram.sum() == 6 * 360 * 480
-    assert result.background.shape == (90, 160, 3) and result.background.dtype == np.uint8
     about = {name: result.clip[name] for name in ("width", "height", "fps", "duration")}
     assert about == {"width": 480, "height": 360, "fps": 10, "duration": 3}
     assert result.clip["gap"] == pytest.approx(0.1)

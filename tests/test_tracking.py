@@ -176,7 +176,7 @@ def test_odd_boxes_are_survived():
     [
         (found((np.nan, 0)), None, "NaN"),
         (found((0, 0, np.nan)), None, "confidence NaN"),
-        (found((0, 0)).drop(columns="y2"), None, "lack y2"),
+        (found((0, 0)).drop(columns="y2"), None, "detections lacks y2"),
         (found((0, 0)), looks(0, 1), r"expected \(1, D\)"),
         (found((0, 0)), np.ones(8), r"expected \(1, D\)"),
         (found((0, 0)), np.ones((1, 5)), "5 dimensions, earlier ones 8"),

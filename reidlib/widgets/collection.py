@@ -85,9 +85,8 @@ def cut(source: video.Source, table: pd.DataFrame, every: int = 5) -> dict[int, 
     frames = dict(list(table.groupby("frame")))
     for index, _, image in video.read(source, every):
         if (here := frames.get(index)) is not None:
-            inside = boxes.area(boxes.clip(here[annotation.BOX], *image.shape[1::-1])) >= 1
-            here = here[inside]
-            images = boxes.crop(image, here[annotation.BOX])
+            here = here[boxes.visible(here[boxes.BOX], *image.shape[1::-1])]
+            images = boxes.crop(image, here[boxes.BOX])
             crops |= {row: crop.copy() for row, crop in zip(here.index, images)}
     return crops
 

@@ -64,4 +64,3 @@ class Panel(ipywidgets.VBox):
             self.redraw()
         except Exception as error:  # shown to the person who moved the control, not swallowed
             self.message.value = f"<b class='panel-error'>{type(error).__name__}: {error}</b>"
-
