@@ -40,6 +40,10 @@ def top(query, gallery, k: int = 10, *, metric: str = "cosine", junk=None):
         if junk is not None:
             away[junk[rows]] = np.inf
         best = np.argpartition(away, k - 1, axis=1)[:, :k]
+        # Of equals at the border it takes any, where gallery order is promised.
+        border = np.take_along_axis(away, best, axis=1).max(axis=1, keepdims=True)
+        for row in np.flatnonzero((away <= border).sum(axis=1) > k):
+            best[row] = np.argsort(away[row], kind="stable")[:k]
         best.sort(axis=1)
         order = np.argsort(np.take_along_axis(away, best, axis=1), axis=1, kind="stable")
         indices[rows] = np.take_along_axis(best, order, axis=1)
@@ -62,7 +66,7 @@ def rerank(query, gallery, k1: int = 20, k2: int = 6, weight: float = 0.3, *, th
     query, gallery = features(query, gallery)
     x = unit(np.concatenate([query, gallery]).astype(np.float32))
     size = len(x)
-    neighbours = np.empty((size, min(k1 + 1, size)), np.int64)
+    neighbours = np.empty((size, min(max(k1 + 1, k2), size)), np.int64)
     furthest = np.empty(size, np.float32)
     original = np.empty((len(query), len(gallery)), np.float32)
 

@@ -15,21 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reidlib import protocol
 from reidlib.neighbours import distances, features, in_blocks, rerank, squares, top, unit
+from reidlib.protocol import junk
 from reidlib.verification import equal_error_rate, roc, threshold_at
 
 __all__ = ["Result", "distances", "equal_error_rate", "evaluate", "evaluate_distances", "junk"]
 __all__ += ["rerank", "roc", "threshold_at", "top", "verification"]
 
 Score = Callable[[int, int, np.ndarray], None]
-
-
-def junk(query_pids, query_camids, gallery_pids, gallery_camids) -> np.ndarray:
-    """Return which gallery images do not count for which query, a mask of shape (Q, G)."""
-    query_pids, query_camids = _labels(query_pids, query_camids, "query")
-    gallery_pids, gallery_camids = _labels(gallery_pids, gallery_camids, "gallery")
-    same = (query_pids[:, None] == gallery_pids) & (query_camids[:, None] == gallery_camids)
-    return (same & (gallery_camids >= 0)) | (gallery_pids == -1)
 
 
 @dataclass(frozen=True)
@@ -115,11 +109,19 @@ def evaluate(
         gallery, offset = unit(gallery), None
     else:  # -|q - g|^2 / 2 without the query's own square, which is the same along its row
         offset = squares(gallery) / 2
+    # Equal images get products that differ in the last digits; in float64 these are cut off.
+    exact = query.dtype == np.float64
+    largest = np.sqrt(squares(query) * squares(gallery).max()) if exact else None
+    if exact and offset is not None:
+        largest = largest + offset.max()
 
     def score(start: int, stop: int, out: np.ndarray) -> None:
         np.matmul(query[start:stop], gallery.T, out=out)
         if offset is not None:
             out -= offset
+        if exact:
+            out *= 2.0**40 / np.maximum(largest[start:stop, None], 1e-300)
+            np.rint(out, out=out)
 
     labels = query_pids, query_camids, gallery_pids, gallery_camids
     options = {"ap": ap, "max_rank": max_rank, "block": block, "threads": threads}
@@ -157,9 +159,9 @@ def _evaluate(score: Score, shape, dtype, labels, *, ap, max_rank, block=128, th
     """Rank in blocks; ``score(start, stop, out)`` fills in how near some queries are to all."""
     if ap not in ("mean", "trapezoid"):
         raise ValueError(f"ap is {ap!r}; expected 'mean' or 'trapezoid'")
-    query_pids, query_camids = _labels(*labels[:2], "query", shape[0])
-    gallery_pids, gallery_camids = _labels(*labels[2:], "gallery", shape[1])
-    rows, columns = _same_person(query_pids, gallery_pids)
+    query_pids, query_camids = protocol.labels(*labels[:2], "query", shape[0])
+    gallery_pids, gallery_camids = protocol.labels(*labels[2:], "gallery", shape[1])
+    rows, columns = protocol.same_person(query_pids, gallery_pids)
     own = (query_camids[rows] == gallery_camids[columns]) & (query_camids[rows] >= 0)
     if own.all():
         raise ValueError(
@@ -189,34 +191,9 @@ def _evaluate(score: Score, shape, dtype, labels, *, ap, max_rank, block=128, th
         ranks[here] = _ranks(scores, ordered, rows[here] - start, columns[here])
 
     in_blocks(work, shape[0], block, threads)
-    notes = _notes(query_pids, np.concatenate([query_camids, gallery_camids]))
+    notes = protocol.notes(query_pids, np.concatenate([query_camids, gallery_camids]))
     key = shape[1] + 1  # sorts the ranks of each query among themselves
     return _result(np.sort(rows * key + ranks) % key, rows, query_pids, ap, max_rank, notes)
-
-
-def _same_person(query_pids, gallery_pids) -> tuple[np.ndarray, np.ndarray]:
-    """Return the query and the gallery index of all pairs of one identity, ordered by query."""
-    order = np.argsort(gallery_pids, kind="stable")
-    begin, end = (np.searchsorted(gallery_pids[order], query_pids, s) for s in ("left", "right"))
-    count = np.where(query_pids > 0, end - begin, 0)
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(np.arange(len(count)), count), order[np.repeat(begin, count) + within]
-
-
-def _notes(query_pids, camids) -> tuple[str, ...]:
-    notes = []
-    nobody = int((query_pids <= 0).sum())
-    if nobody:
-        notes.append(
-            f"{nobody} queries have pid 0 (distractor) or -1 (junk) and are left "
-            "out; if your identities count from 0, add 1 to the pids of queries and gallery"
-        )
-    if (camids < 0).any():
-        notes.append(
-            "camera ids are missing: matches from the query's own camera could not be left out, "
-            "so the scores are higher than under the Market-1501 protocol"
-        )
-    return tuple(notes)
 
 
 def _ranks(scores, ordered, rows, columns) -> np.ndarray:
@@ -263,23 +240,6 @@ def _result(ranks, rows, pids, ap, max_rank, notes) -> Result:
     return Result(cmc, mean_ap, mean_inp, average, inp, first, pids, notes)
 
 
-def _labels(pids, camids, name: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return identities and cameras as whole numbers; cameras that are None become -1, unknown."""
-    pids = np.asarray(pids)
-    camids = np.full(len(pids), -1) if camids is None else np.asarray(camids)
-    size = len(pids) if size is None else size
-    for values, what in ((pids, "pids"), (camids, "camids")):
-        if values.shape != (size,):
-            raise ValueError(
-                f"{name}_{what} have shape {values.shape}; expected ({size},), one an image"
-            )
-        if not np.issubdtype(values.dtype, np.integer):
-            raise ValueError(
-                f"{name}_{what} are {values.dtype}; expected whole numbers, with -1 for unknown"
-            )
-    return pids.astype(np.int64), camids.astype(np.int64)
-
-
 def verification(
     query, query_pids, query_camids, gallery, gallery_pids, gallery_camids, *, metric="cosine"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -288,8 +248,10 @@ def verification(
     Distractors (pid 0) count as other people; queries without an identity (pid 0, -1) do not count.
     """
     away = distances(query, gallery, metric)
-    query_pids, query_camids = _labels(query_pids, query_camids, "query", len(away))
-    gallery_pids, gallery_camids = _labels(gallery_pids, gallery_camids, "gallery", away.shape[1])
+    query_pids, query_camids = protocol.labels(query_pids, query_camids, "query", len(away))
+    gallery_pids, gallery_camids = protocol.labels(
+        gallery_pids, gallery_camids, "gallery", away.shape[1]
+    )
     counts = ~junk(query_pids, query_camids, gallery_pids, gallery_camids)
     counts &= query_pids[:, None] > 0
     same = query_pids[:, None] == gallery_pids
