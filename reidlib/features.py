@@ -7,6 +7,7 @@ are of unit length: the dot product of two is their cosine similarity.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from reidlib import assets, histograms, transforms
 from reidlib.neighbours import unit
 
 NAMES = ["auto", "plaza", "tiny", "resnet18", "resnet50", "vgg16", "mobilenet_v3_small"]
+BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 BATCH = 8  # crops that OpenVINO takes at once
 THRESHOLD = ["framework", "threshold"]  # where OpenVINO keeps an ONNX file's metadata
 
@@ -82,6 +84,8 @@ def load(
     if options:
         raise ValueError(f"{', '.join(options)}: only 'histogram' has such options, not {name!r}")
     path = Path(name)
+    if layer and (name in ("auto", "plaza") or path.suffix):
+        raise ValueError(f"layer={layer!r}: only torchvision backbones have layers to choose from")
     if name in ("auto", "plaza"):
         direct = assets.has("openvino") and device in ("auto", "cpu") and not assets.has_gpu()
         name = "plaza"
@@ -93,7 +97,7 @@ def load(
         return from_file(name, path, size, device)
     from reidlib import models
 
-    if name not in models.backbones():
+    if name not in models.backbones() and not models.TINY.fullmatch(name):
         raise ValueError(
             f"unknown features {name!r}; choose from {', '.join(NAMES)}, histogram, another "
             "torchvision backbone (models.backbones()), or a path to .pt, .onnx or .xml"
@@ -148,6 +152,7 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
     import openvino as ov
 
     core = ov.Core()
+    assets.check_network(path)
     try:
         model = core.read_model(path)
         ours = model.input().element_type == ov.Type.u8  # (N, H, W, 3), normalises by itself
@@ -159,8 +164,8 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
         # Some processors would round to bfloat16; every machine should give the same numbers.
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
         compiled = core.compile_model(model, "CPU", options)
-        dim = compiled.output(0).partial_shape[1].get_length()
-    except RuntimeError as error:
+        _, dim = compiled.output(0).shape
+    except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a network from (N, 3, H, W) images to (N, D) vectors, or needs size=: "
             f"{str(error).strip().splitlines()[-1]}"
@@ -215,10 +220,10 @@ def aggregate(
     if how not in ("mean", "median", "weighted") or (how == "weighted") != (weights is not None):
         raise ValueError(f"how={how!r}; expected mean, median, or weighted together with weights")
     weights = np.ones(len(tracks)) if weights is None else np.asarray(weights, float)
-    if not len(vectors) == len(tracks) == len(weights):
+    if not len(vectors) == len(tracks) == len(weights) or not (weights >= 0).all():
         raise ValueError(
             f"{len(vectors)} vectors, {len(tracks)} tracks, {len(weights)} weights; expected as "
-            "many of each"
+            "many of each, and weights of 0 and above"
         )
     names, inverse = np.unique(tracks, return_inverse=True)
     result = np.full((len(names), vectors.shape[1]), np.nan, np.float32)
@@ -254,14 +259,20 @@ def write(path: str | Path, vectors: np.ndarray, table: pd.DataFrame) -> None:
 def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
     """Return (vectors, table) as `write` wrote them; ValueError if the files do not fit."""
     path = Path(path).with_suffix(".npz")
-    table = pd.read_csv(path.with_suffix(".csv"))
     try:
+        # Names such as NA, and numbers that begin with 0, stay what they are.
+        text = {"keep_default_na": False, "na_values": [""], "dtype": {"label": str}}
+        table = pd.read_csv(path.with_suffix(".csv"), **text)
         with np.load(path, allow_pickle=False) as content:
             vectors = content["vectors"]
+        if vectors.ndim != 2:
+            raise ValueError(f"vectors have shape {vectors.shape}")
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a feature file: {error}; write it again") from error
+    except BROKEN as error:
+        raise ValueError(
+            f"{path} and its .csv are no feature files: {error}; write them again"
+        ) from error
     if len(vectors) != len(table):
         raise ValueError(
             f"{path} holds {len(vectors)} vectors, its .csv {len(table)} rows; write both again"

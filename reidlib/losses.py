@@ -17,9 +17,13 @@ class PairwiseLoss(nn.Module):
 
     def __init__(self, margin: float, normalize: bool = True):
         super().__init__()
-        if not margin >= 0:
+        if not 0 <= margin < float("inf"):
             raise ValueError(f"margin is {margin}; expected a number of at least 0, such as 0.3")
         self.margin, self.normalize = margin, normalize
+
+    def extra_repr(self) -> str:
+        given = {k: v for k, v in vars(self).items() if k[0] != "_" and k != "training"}
+        return ", ".join(f"{name}={value}" for name, value in given.items())
 
     def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if embeddings.ndim != 2 or len(embeddings) != len(labels):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import warnings
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,6 +16,7 @@ from reidlib import assets
 
 SIZE = (128, 64)  # height and width of a person crop, pixels
 FORMAT = "reidlib-model-1"
+TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?")
 LAST_LAYERS = ("layer4", "features", "conv5", "layers", "trunk_output")
 
 
@@ -65,18 +69,29 @@ class TinyResNet(nn.Module):
 
 
 class LayerFeatures(nn.Module):
-    """A torchvision network cut after one named layer, whose output is averaged over the image."""
+    """A torchvision network cut after one named layer, whose output is averaged over the image.
+
+    A layer inside a block that cannot be cut is listened to while the block runs.
+    """
 
     def __init__(self, network: nn.Module, layer: str | None = None):
         super().__init__()
         from torchvision.models.feature_extraction import create_feature_extractor as cut
+        from torchvision.models.feature_extraction import get_graph_node_names
 
         children = dict(network.named_children())
         layer = layer or next((name for name in LAST_LAYERS if name in children), None)
         layers = [name for name, _ in network.named_modules() if name]
         if layer not in layers:
             raise ValueError(f"unknown layer {layer!r}; this network has {', '.join(layers)}")
-        self.layers = cut(network, {layer: "out"})
+        node, nodes = layer, {f"{name}." for name in get_graph_node_names(network)[1]}
+        while node and not any(name.startswith(f"{node}.") for name in nodes):
+            node = node.rpartition(".")[0]
+        self.layers = cut(network, {node: "out"})
+        self.heard = {}
+        if node != layer:
+            inner = self.layers.get_submodule(layer)
+            inner.register_forward_hook(lambda _, __, out: self.heard.update(out=out))
         self.eval()  # the dry run must not move the batch statistics
         with torch.no_grad():
             self.dim = self(torch.zeros(1, 3, *SIZE)).shape[1]
@@ -84,6 +99,7 @@ class LayerFeatures(nn.Module):
 
     def forward(self, x):
         x = self.layers(x)["out"]
+        x = self.heard.pop("out", x)
         return x.mean(dim=(2, 3)) if x.ndim == 4 else x.flatten(1)
 
 
@@ -105,24 +121,48 @@ def backbone(
     "tiny" is TinyResNet, "tiny-x2" one twice as wide, "tiny-x1.5-s4" also with four stripes, each
     `dim` long. Any other name is torchvision's: `layer` names the module whose averaged output is
     taken, by default the last convolutional one, and `pretrained` downloads ImageNet weights.
-    Raises ValueError for an unknown name, assets.Unavailable when weights cannot be downloaded.
+    Raises ValueError for an unknown name or layer, and for downloaded weights that are damaged,
+    assets.Unavailable when they cannot be downloaded.
     """
-    if match := re.fullmatch(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s(\d))?", name):
-        if pretrained:
-            raise ValueError("'tiny' has no ImageNet weights; load('plaza') in features is trained")
+    match = TINY.fullmatch(name)
+    if match and float(match[1] or 1) >= 0.1:
+        if pretrained or layer:
+            raise ValueError(
+                f"{name!r} has neither ImageNet weights nor layers to choose from; load('plaza') "
+                "in features is trained"
+            )
         return TinyResNet(dim, width=float(match[1] or 1), stripes=int(match[2] or 1))
     if name not in backbones():
-        raise ValueError(f"unknown backbone {name!r}; choose from {', '.join(backbones())}")
+        raise ValueError(
+            f"unknown backbone {name!r}; choose from {', '.join(backbones())}, or tiny "
+            "with another width and 1, 2, 4 or 8 stripes, such as tiny-x1.5-s4"
+        )
     import torchvision
 
+    network = torchvision.models.get_model(name)
+    if pretrained:
+        _load_imagenet(network, name)
+    return LayerFeatures(network, layer)
+
+
+def _load_imagenet(network: nn.Module, name: str) -> None:
+    """Give a torchvision network its ImageNet weights, never running code from their file."""
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(name).DEFAULT
     try:
-        network = torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None)
+        network.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
     except OSError as error:  # urllib's errors are OSErrors
         raise assets.Unavailable(
             f"the ImageNet weights of {name} have to be downloaded, but that failed ({error}); "
             "connect to the internet, or use pretrained=False or the bundled 'plaza' weights"
         ) from error
-    return LayerFeatures(network, layer)
+    except Exception as error:  # torch raises at least eight kinds, depending on the damage
+        path = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+        raise ValueError(
+            f"the ImageNet weights of {name} are damaged, and nothing in them was run; delete "
+            f"{path} and try again"
+        ) from error
 
 
 build = backbone  # SiameseNetwork has an argument of that name
@@ -189,9 +229,23 @@ def save(model: SiameseHead | SiameseNetwork, path: str | Path, **info) -> None:
     input's (height, width), and `threshold`, a cosine distance between same and different people.
     """
     state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with assets.atomic(path) as temporary:
-        content = {"format": FORMAT, "config": model.config, "info": {**model.info, **info}}
-        torch.save(content | {"state": state}, temporary)
+    info = {name: plain(value) for name, value in (model.info | info).items()}
+    write_weights({"format": FORMAT, "config": model.config, "info": info, "state": state}, path)
+
+
+def plain(value):
+    """Return NumPy's numbers as Python's: others cannot be read back without running code."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def write_weights(content: dict, path: str | Path) -> None:
+    """Write a checkpoint, whole or not at all; OSError when there is no room for it."""
+    with assets.atomic(path) as temporary, open(temporary, "wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # what torch makes of a full disk
+            file.flush()
+            raise OSError(f"{path} was not written: is the disk full? Make room for it") from error
 
 
 def read_weights(path: str | Path, expected: str) -> dict:
@@ -203,13 +257,16 @@ def read_weights(path: str | Path, expected: str) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}; give the path of a .pt file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch itself does not compare checksums
+            content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises at least eight kinds, depending on the damage
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{path} holds no weights that can be read safely ({reason}); expected a file written "
-            "by reidlib"
+            f"{path} holds no weights that can be read safely, and nothing in it was run: it is "
+            "damaged or something else; expected a file written by reidlib"
         ) from error
+    if damaged:
+        raise ValueError(f"{path} is damaged; copy it again, or train again")
     if not isinstance(content, dict) or content.get("format") != expected:
         raise ValueError(f"{path} is not a {expected!r} file; expected one written by reidlib")
     return content
@@ -224,6 +281,6 @@ def load(path: str | Path) -> SiameseHead | SiameseNetwork:
         model = kinds[config.pop("kind")](**config)
         model.load_state_dict(content["state"])
         model.info = dict(content["info"])
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold the model that it describes: {error}") from error
     return model.eval()

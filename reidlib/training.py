@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,8 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
-from reidlib import assets, datasets, losses, models, ranking, transforms
+from reidlib import datasets, losses, models, ranking, transforms
+from reidlib.sampler import IdentitySampler
 
 FORMAT = "reidlib-checkpoint-1"
 OPTIMISERS = {
@@ -29,44 +31,8 @@ OPTIMISERS = {
 }
 SETTINGS = (
     "margin", "mining", "beta", "id_loss", "label_smoothing", "epochs", "identities", "images",
-    "optimiser", "lr", "weight_decay", "schedule", "warmup", "seed",
+    "optimiser", "lr", "weight_decay", "schedule", "warmup", "size", "seed",
 )  # fmt: skip
-
-
-class IdentitySampler:
-    """Batches of `identities` x `images` row indices, so that every row has partners in its batch.
-
-    Each pass over all people is in a new random order. A person with fewer than `images` images is
-    drawn with repetition. Iterating gives the batches of one epoch, about as many rows as there are
-    images; `epoch` says which. Raises ValueError for fewer than two people.
-    """
-
-    def __init__(self, pids, identities: int = 16, images: int = 4, seed: int = 0):
-        pids = np.asarray(pids)
-        self.rows = [np.flatnonzero(pids == pid) for pid in np.unique(pids)]
-        if len(self.rows) < 2 or identities < 2 or images < 1:
-            raise ValueError(
-                f"{len(self.rows)} people in the data, {identities} identities x {images} images a "
-                "batch; telling people apart needs at least 2 people and 2 identities a batch"
-            )
-        self.identities, self.images = min(identities, len(self.rows)), images
-        self.batches = math.ceil(len(pids) / (self.identities * images))
-        self.seed, self.epoch = seed, 0
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        queue = np.empty(0, int)
-        for _ in range(self.batches):
-            if len(queue) < self.identities:  # a few people wait for the next pass
-                queue = rng.permutation(len(self.rows))
-            people, queue = queue[: self.identities], queue[self.identities :]
-            yield np.concatenate([self._draw(rng, self.rows[i]) for i in people])
-
-    def _draw(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
-        return rng.choice(rows, self.images, replace=len(rows) < self.images)
 
 
 def learning_rate(
@@ -166,14 +132,18 @@ def fit(
     rounds the network's arithmetic, by default on a GPU only; an `accelerate.Accelerator` spreads
     the work over its processes.
 
-    Raises ValueError for unknown names, a classifier of the wrong width, and a checkpoint of other
-    settings.
+    Raises ValueError for unknown names, a classifier of the wrong width, a checkpoint of other
+    settings or data, and as soon as the loss is not finite.
     """
     given = locals()
-    settings = {name: given[name] for name in SETTINGS}
+    settings = {name: models.plain(given[name]) for name in SETTINGS}
+    lr, weight_decay = settings["lr"], settings["weight_decay"]
     data, pids = _in_memory(dataset, size)
     names, labels = np.unique(pids, return_inverse=True)
-    settings |= {"config": model.config, "loss": repr(loss), "rows": len(labels)}
+    settings |= {"config": model.config, "loss": repr(loss), "data": _fingerprint(data, labels)}
+    settings["augment"] = augment is not None
+    if epochs < 1 or every < 1:
+        raise ValueError(f"epochs={epochs}, every={every}; expected 1 or more")
     if model.classes not in (None, len(names)):
         raise ValueError(
             f"the model classifies {model.classes} identities, the data hold {len(names)}; "
@@ -245,6 +215,11 @@ def _cost(output, labels, metric, id_loss, label_smoothing):
     features, logits = output if isinstance(output, tuple) else (output, None)
     cost = metric(features.float(), labels)
     score = {"metric_loss": cost.item()}
+    if not math.isfinite(score["metric_loss"]):
+        raise ValueError(
+            f"the loss became {score['metric_loss']}; try a lower learning rate, and look for NaN "
+            "in the data. A checkpoint holds the last whole epoch"
+        )
     if logits is not None:
         logits = logits.float()
         identity = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -265,28 +240,36 @@ def _in_memory(dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(dataset, datasets.Dataset):
         return datasets.read_images(dataset.train.path, size), dataset.train.pid.to_numpy()
     data, pids = np.asarray(dataset[0]), np.asarray(dataset[1])
-    if len(data) != len(pids) or data.ndim not in (2, 4):
+    good = data.ndim == 2 or (data.ndim == 4 and data.dtype == np.uint8)
+    if len(data) != len(pids) or not good:
         raise ValueError(
-            f"data of shape {data.shape} and {len(pids)} identities; expected uint8 images "
-            "(N, H, W, 3) or vectors (N, D), and N identities"
+            f"{data.dtype} data of shape {data.shape} and {len(pids)} identities; expected uint8 "
+            "images (N, H, W, 3) or vectors (N, D), and N identities"
         )
     return data, pids
+
+
+def _fingerprint(data: np.ndarray, labels: np.ndarray) -> int:
+    """Return a number that tells data sets apart: of their size, labels and every hundredth row."""
+    some = np.ascontiguousarray(data[:: max(1, len(data) // 100)])
+    return zlib.crc32(some, zlib.crc32(np.asarray([*data.shape, *labels], np.int64)))
 
 
 def _save(path, model, optimise, settings: dict, history: list[dict]) -> None:
     content = {"format": FORMAT, "settings": settings, "history": history}
     content |= {"model": model.state_dict(), "optimiser": optimise.state_dict()}
-    with assets.atomic(path) as temporary:
-        torch.save(content, temporary)
+    models.write_weights(content, path)
 
 
 def _resume(path, model, optimise, settings: dict) -> list[dict]:
     if not Path(path).exists():
         return []
     content = models.read_weights(path, FORMAT)
-    differing = [k for k, v in settings.items() if content["settings"].get(k) != v]
-    if differing:
-        was = {k: content["settings"].get(k) for k in differing}
+    if not {"settings", "history", "model", "optimiser"} <= set(content):
+        raise ValueError(f"checkpoint {path} is incomplete; delete it to start again")
+    before = content["settings"]
+    was = {name: before.get(name) for name, value in settings.items() if before.get(name) != value}
+    if was:
         raise ValueError(
             f"checkpoint {path} was made with {was}; call with the same settings to resume it, or "
             "delete it (or give another path) to start again"

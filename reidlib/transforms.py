@@ -177,6 +177,8 @@ def normalise(images: np.ndarray, how: str = "imagenet") -> np.ndarray:
     """
     mean, std = _statistics(how)
     table = (np.arange(256, dtype=np.float32)[:, None] / 255 - mean) / std
+    if not images.size:
+        return images.astype(np.float32)
     values = cv2.LUT(images.reshape(1, -1, 3), table[:, None])  # ten times as fast as broadcasting
     return values.reshape(images.shape)
 

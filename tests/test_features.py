@@ -266,8 +266,8 @@ def test_damaged_feature_files(tmp_path):
     with pytest.raises(ValueError, match="7 vectors, its .csv 3 rows"):
         features.read(path)
     path.write_bytes(path.read_bytes()[:90])
-    with pytest.raises(ValueError, match="is not a feature file"):
+    with pytest.raises(ValueError, match="are no feature files"):
         features.read(path)
     np.savez(path, vectors=np.array([{"code": 1}], dtype=object))
-    with pytest.raises(ValueError, match="is not a feature file.*pickle"):
+    with pytest.raises(ValueError, match="are no feature files.*pickle"):
         features.read(path)

@@ -1,9 +1,11 @@
 """Networks: shapes, names, files, and files that are not what they should be."""
 
+import os
 import pickle
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from reidlib import assets, models
@@ -51,7 +53,7 @@ def test_any_layer_can_be_taken_and_the_rest_is_dropped():
 def test_unknown_backbones_are_listed():
     with pytest.raises(ValueError, match="unknown backbone 'resnet19'.*tiny.*resnet18.*vgg16"):
         models.backbone("resnet19")
-    with pytest.raises(ValueError, match="no ImageNet weights"):
+    with pytest.raises(ValueError, match="neither ImageNet weights nor layers"):
         models.backbone("tiny", pretrained=True)
 
 
@@ -65,6 +67,44 @@ def test_no_network_is_said_plainly(monkeypatch, tmp_path):
     monkeypatch.setattr("torch.hub.urlopen", refuse)
     with pytest.raises(assets.Unavailable, match="resnet18.*connect to the internet"):
         models.backbone("resnet18", pretrained=True)
+
+
+class Loud:
+    """What a pickle may do when it is opened."""
+
+    def __reduce__(self):
+        return os.mkdir, (os.environ["LOUD"],)
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", pickle.dumps([1]), None])
+def test_damaged_imagenet_weights_run_nothing(monkeypatch, tmp_path, content):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("LOUD", str(tmp_path / "ran"))
+    path = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content) if content is not None else torch.save(Loud(), path)
+    with pytest.raises(ValueError, match=r"resnet18 are damaged.*delete .*resnet18-f37072fd\.pth"):
+        models.backbone("resnet18", pretrained=True)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["tiny-x0", "tiny-s3", "tiny-s0", "tiny-x"])
+def test_tiny_networks_that_cannot_be(name):
+    with pytest.raises(ValueError, match="unknown backbone"):
+        models.backbone(name)
+
+
+def test_a_layer_inside_a_block_that_cannot_be_cut():
+    layer = "features.4.block.2.activation"  # of a squeeze-and-excitation block
+    network = models.backbone("mobilenet_v3_small", layer=layer).eval()
+    heard, x = [], torch.rand(2, 3, *models.SIZE)
+    whole = torchvision.models.mobilenet_v3_small().eval()
+    kept = {n.removeprefix("layers."): v for n, v in network.state_dict().items()}
+    whole.load_state_dict(kept, strict=False)
+    whole.get_submodule(layer).register_forward_hook(lambda _, __, out: heard.append(out))
+    whole(x)
+    torch.testing.assert_close(network(x), heard[0].mean(dim=(2, 3)))
+    assert network(x).shape == (2, network.dim)
 
 
 def test_head_and_network_return_unit_rows():

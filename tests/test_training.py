@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import datasets, models, training
+from reidlib import datasets, losses, models, training
 
 SCORES = ["epoch", "lr", "metric_loss", "id_loss", "accuracy"]
 
@@ -171,7 +171,7 @@ def test_resuming_gives_the_uninterrupted_result(crops, tmp_path, optimiser):
 
 def test_interrupted_inside_an_epoch(crops, tmp_path):
     whole, resumed = network(), network()
-    train(whole, crops, augment=None)
+    train(whole, crops, augment=lambda images, rng: images)
     calls = []
 
     def augment(images, rng):
@@ -182,8 +182,36 @@ def test_interrupted_inside_an_epoch(crops, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         train(network(), crops, augment=augment, checkpoint=tmp_path / "run.pt")
-    history = train(resumed, crops, augment=None, checkpoint=tmp_path / "run.pt")
+    history = train(resumed, crops, augment=augment, checkpoint=tmp_path / "run.pt")
     assert len(history) == 4 and equal(resumed, whole)
+
+
+def test_other_data_or_another_loss_is_not_resumed(crops, tmp_path):
+    path = tmp_path / "run.pt"
+    train(network(), crops, epochs=1, lr=np.float64(1e-3), checkpoint=path)
+    images, pids = crops
+    for data, other in (
+        ((255 - images, pids), {}),
+        ((images, pids[::-1]), {}),
+        (crops, {"loss": losses.TripletLoss(0.9)}),
+        (crops, {"augment": None}),
+    ):
+        with pytest.raises(ValueError, match="was made with"):
+            train(network(), data, epochs=1, checkpoint=path, **other)
+    assert len(train(network(), crops, epochs=1, checkpoint=path)) == 1
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
+    vectors, pids = np.ones((12, 4), np.float32), np.arange(12) // 3
+    vectors[5] = np.nan
+    with pytest.raises(ValueError, match="the loss became nan; try a lower learning rate"):
+        training.fit(models.SiameseHead(4, 2), (vectors, pids), checkpoint=tmp_path / "c.pt")
+    assert not list(tmp_path.iterdir())
+    for wrong in ({"epochs": 0}, {"every": 0}):
+        with pytest.raises(ValueError, match="expected 1 or more"):
+            training.fit(models.SiameseHead(4, 2), (np.ones((12, 4)), pids), **wrong)
+    with pytest.raises(ValueError, match="float64 data of shape"):
+        training.fit(models.SiameseHead(4, 2), (np.ones((12, 8, 4, 3)), pids))
 
 
 SCRIPT = """
