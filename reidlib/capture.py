@@ -28,12 +28,16 @@ Frames = Iterator[tuple[int, float, Callable[[], np.ndarray | None]]]  # index, 
 def kind_of(source: Source) -> str:
     """Return "file", "folder", "camera" or "stream"; raises for what does not exist or is empty."""
     path = Path(str(source))
+    try:
+        str(source).encode()
+    except UnicodeEncodeError:  # OpenCV would crash
+        raise ValueError(f"{source!r} is not a name in UTF-8; rename the file") from None
     if "://" in str(source):
         return "stream"
     if path.is_dir():
         return "folder"
     if not path.exists():
-        if str(source).isdigit():
+        if re.fullmatch("[0-9]{1,3}", str(source)):
             return "camera"
         raise FileNotFoundError(
             f"no such video: {path}; give a file, a folder of frames, a webcam number or an address"
@@ -82,7 +86,9 @@ def frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Frames:
         return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB) if good else None
 
     try:
-        while capture.grab():
+        # A damaged stretch of a file takes a few attempts; what lies behind it is still there.
+        attempts = range(32 if kind == "file" else 1)
+        while any(capture.grab() for _ in attempts):
             if stamped:
                 stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 # Raw streams have no time stamps, damaged ones repeat them.
@@ -98,10 +104,20 @@ def frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Frames:
     if not index:
         raise fault(f"{where} gave no frame that decodes; record or connect it again")
     least = 0.98 * promised - 2  # some containers only estimate, from time and rate
+    if index < least and kind == "file":
+        least -= rate * _beginning(source)
     short = index < least and seconds < least / rate
     if live or short:
         hint = f" of {promised:.0f} in its header: cut short, damaged, or mislabelled" * short
         warnings.warn(f"{where} stopped after {index} frames{hint}", stacklevel=3)
+
+
+def _beginning(path: Source) -> float:
+    """Return the time in seconds at which a file's clock begins: that of a recorder goes on."""
+    import av
+
+    with av.open(os.fspath(path)) as container:
+        return (container.start_time or 0) / 1e6
 
 
 def display_name(source: Source) -> str:

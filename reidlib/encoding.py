@@ -36,11 +36,19 @@ def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in (".jpg", ".jpeg", ".png"):
         raise ValueError(f"cannot write {path}; the name must end in .jpg or .png")
+    _check_image(image, f"the image for {path}")
     options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(suffix, bgr, options)
     with assets.atomic(path) as temporary:
         temporary.write_bytes(data.tobytes())
+
+
+def _check_image(image: np.ndarray, what: str) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f"{what} is {image.dtype} of shape {image.shape}; expected uint8 (H, W, 3) RGB"
+        )
 
 
 class Writer:
@@ -59,8 +67,8 @@ class Writer:
         self.path, self.fps, self.crf = Path(path), fps, crf
         if self.path.suffix.lower() not in (".mp4", ".mov", ".mkv", ".avi"):
             raise ValueError(f"cannot write {path}; the name must end in .mp4, .mov, .mkv or .avi")
-        if not 0 < fps <= 1000:
-            raise ValueError(f"fps={fps!r}; expected frames a second above 0 and up to 1000")
+        if not 0.01 <= fps <= 1000:
+            raise ValueError(f"fps={fps!r}; expected 0.01 to 1000 frames a second")
         self.frames, self._shape, self._container = 0, None, None
 
     def __enter__(self) -> Writer:
@@ -77,11 +85,7 @@ class Writer:
         import av
 
         image = np.ascontiguousarray(image)
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(
-                f"frame {self.frames} is {image.dtype} of shape {image.shape}; "
-                "expected uint8 (H, W, 3) RGB"
-            )
+        _check_image(image, f"frame {self.frames}")
         height, width = image.shape[:2]
         if self._shape is None:
             self._shape = height, width

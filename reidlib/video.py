@@ -49,6 +49,8 @@ def probe(source: Source) -> Probe:
         height = int(opened.get(cv2.CAP_PROP_FRAME_HEIGHT))
         rate = opened.get(cv2.CAP_PROP_FPS)
         opened.release()
+        if min(width, height) < 1:
+            raise ValueError(f"{display_name(source)} shows no picture; copy or record it again")
         if kind != "file":
             return Probe(width, height, rate or DEFAULT_FPS, None, None)
     seconds = times(source)
@@ -69,6 +71,8 @@ def times(path: str | Path) -> np.ndarray:
         return seconds - seconds[:1]
     stamps: list[int | None] = []
     with av.open(os.fspath(path)) as container:
+        if not container.streams.video:
+            raise ValueError(f"{path} holds sound only; give a video")
         stream = container.streams.video[0]
         # A damaged end raises here; the frames before it are still there.
         with contextlib.suppress(av.error.FFmpegError):
@@ -90,7 +94,8 @@ def read(
     `source` is a file, a folder of frames (.jpg, .png, in natural order), a webcam (``0`` or
     ``"0"``) or an address (``rtsp://``, ``http://``). `every` is a step in frames (``25``) or in
     time (``"1s"``); `start` and `stop` are frame numbers from 0, `stop` left out. Memory is
-    constant. A file that ends before its header promised gives all it holds, then a warning.
+    constant. A file that ends before its header promised gives all it holds, then a warning; where
+    part of it is damaged, frames are missing, which `seconds` shows and `index` does not.
     Raises FileNotFoundError, ValueError for what is no video, OSError for a dead camera or stream.
 
     >>> for index, seconds, image in read("clip.mp4", every="1s"):  # doctest: +SKIP
@@ -167,9 +172,11 @@ def _claim(folder: Path, source: Source) -> None:
     mine = display_name(source) if live else path.name
     if kind == "file":
         mine += f", {path.stat().st_size} bytes"
-    found = note.read_text("utf-8") if note.exists() else None
-    if found is None and any(folder.glob("frame_*.jpg")):
-        found = "an unknown video"
+    if kind == "folder" and path.resolve() == folder.resolve():
+        raise ValueError(f"{folder} is the input; choose another folder to write to")
+    found = None
+    if any(folder.glob("frame_*.jpg")):
+        found = note.read_text("utf-8") if note.exists() else "an unknown video"
     if found and (live or found != mine):
         raise ValueError(f"{folder} already holds frames of {found}; choose a new folder")
     with assets.atomic(note) as temporary:
@@ -179,7 +186,14 @@ def _claim(folder: Path, source: Source) -> None:
 def _folder(folder: Path) -> pd.DataFrame:
     """Return frame, time and path of the images in a folder, in order."""
     if (folder / INDEX).exists():
-        table = pd.read_csv(folder / INDEX)
+        try:
+            table = pd.read_csv(folder / INDEX)[["frame", "time", "path"]]
+            table = table.astype({"frame": int, "time": float})
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"{folder / INDEX} is not the table frame, time, path of an extraction ({error}); "
+                "delete it to read the images by their names"
+            ) from error
         table["path"] = [str(folder / name) for name in table.path]
     else:
         paths = [p for p in folder.glob("[!.]*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
@@ -205,8 +219,7 @@ def _sample(frames: capture.Frames, step: int | float, start: int, stop: int | N
                 wanted = position % step == 0
             else:
                 wanted = seconds > due - 1e-6
-                while due < seconds + 1e-6:  # a fixed grid, so that it never drifts
-                    due += step
+                due = (math.floor((seconds + 1e-6) / step) + 1) * step  # a grid never drifts
             position += 1
             image = decode() if wanted else None
             if image is not None:

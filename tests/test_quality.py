@@ -137,6 +137,12 @@ def test_a_clip_of_one_frame(tmp_path):
     assert (len(result.table), result.clip["gap"], result.verdict) == (1, 0, "accept")
 
 
+def test_a_folder_of_pictures_of_several_sizes(tmp_path):
+    for i, height in enumerate((300, 360, 300)):
+        video.write_image(tmp_path / f"{i}.jpg", scene(i)[:height])
+    assert quality.report(tmp_path, 1).table.change.isna().tolist() == [True, True, True]
+
+
 def test_variety():
     assert quality.variety(np.array([0, 7, 0])) == 1
     assert quality.variety(np.array([3, 3, 3, 3, 0])) == pytest.approx(4)

@@ -103,6 +103,58 @@ def test_missing_empty_and_foreign_files(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")  # the error says it all
 
 
+def test_a_damaged_stretch_does_not_lose_what_follows(clips, tmp_path):
+    whole = (clips / "clip.mp4").read_bytes()
+    middle = whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 2
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+    with warnings.catch_warnings(action="ignore"):
+        seconds = [s for _, s, _ in video.read(path)]
+    assert len(seconds) > 30 and seconds[-1] == pytest.approx(49 / 12.5, abs=0.01)
+
+
+def test_a_clock_that_goes_on_from_another_file(tmp_path):
+    path = tmp_path / "second part.mkv"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(25):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 9 * i, np.uint8))
+            frame.pts = 25 * 60 + i  # a minute late
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with warnings.catch_warnings(action="error"):
+        assert len(list(video.read(path))) == 25
+
+
+def test_names_that_are_no_video(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such video: 20240130153000"):
+        video.read("20240130153000")
+    with pytest.raises(ValueError, match="is not a name in UTF-8"):
+        video.read("film\udcff.mp4")
+    with av.open(tmp_path / "sound.mp4", "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        sound.sample_rate = 16000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(ValueError, match="sound only"):
+        video.times(tmp_path / "sound.mp4")
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "frame,time,path\n,0,a.jpg\n"])
+def test_a_foreign_table_among_the_frames(tmp_path, text):
+    video.write_image(tmp_path / "a.jpg", picture(0))
+    (tmp_path / "frames.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"frames\.csv is not the table frame, time, path"):
+        list(video.read(tmp_path))
+
+
+def test_an_extraction_that_gave_nothing_leaves_its_folder_free(clips, tmp_path):
+    (tmp_path / "source.txt").write_text("a broken film, 12 bytes")
+    assert len(video.extract(clips / "clip.mp4", tmp_path, every=25)) == 2
+
+
 @pytest.mark.parametrize("ending", ["mp4", "avi", "mkv"])
 def test_a_cut_off_file_gives_what_it_holds_and_a_warning(clips, tmp_path, ending, capfd):
     whole = (clips / f"clip.{ending}").read_bytes()
@@ -310,8 +362,8 @@ def test_what_the_writer_refuses(tmp_path):
     path = tmp_path / "clip.mp4"
     with pytest.raises(ValueError, match=r"must end in \.mp4"):
         video.Writer(tmp_path / "clip.gif", fps=25)
-    for fps in (0, -1, float("nan"), 1e9):
-        with pytest.raises(ValueError, match="expected frames a second"):
+    for fps in (0, 4e-4, -1, float("nan"), 1e9):
+        with pytest.raises(ValueError, match="expected 0.01 to 1000 frames"):
             video.Writer(path, fps=fps)
     with pytest.raises(ValueError, match=r"frame 1 is 80x96, but clip\.mp4 began with 160x96"):
         video.write(path, [picture(0), picture(0)[:, :80]], fps=25)

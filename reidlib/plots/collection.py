@@ -86,7 +86,8 @@ def quality(report: Report, thresholds: Thresholds | None = None, title: str = "
         for limit in shown:
             ax.axhline(limit, color=style.RED, ls="--", lw=1.4)
         ends = np.append(table[name].dropna(), shown)
-        ax.set_ylim(ends.min() - 0.12 * np.ptp(ends), ends.max() + 0.12 * np.ptp(ends))
+        room = 0.12 * np.ptp(ends) or 1.0
+        ax.set_ylim(ends.min() - room, ends.max() + room)
         ax.set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center")
         ax.locator_params(axis="y", nbins=3)
     strips[-1].set_xlabel("time, s")
