@@ -100,6 +100,8 @@ def clips(
     FileNotFoundError or ValueError for what is no video, and ValueError when the counts differ.
     """
     calibrations = {"cameras": {}}
+    if not videos and (truth or starts):
+        raise ValueError("truth or starts without a video; name the videos first, then --truth")
     if not videos:
         videos = [assets.data("plaza", "clips", f"{name}_day.mp4") for name in BUNDLED]
         truth = [assets.data("plaza", "truth", f"{name}_day.txt") for name in BUNDLED]
@@ -115,19 +117,20 @@ def clips(
             "the demo goes through a video more than once, which a live one or an address does "
             "not allow; record or download it first"
         )
-    paths = [Path(path) for path in videos]
+    if not all(abs(start) < 1e9 for start in starts):
+        raise ValueError(f"starts are {list(starts)}; expected seconds of one clock")
+    paths = [Path(path).resolve() for path in videos]
     names = list(names) or [path.stem.removesuffix("_day") for path in paths]
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or films.TOGETHER in names:
         names = [f"{number}_{name}" for number, name in enumerate(names, 1)]
     found = []
     for number, (name, path, about) in enumerate(zip(names, paths, abouts)):
-        known = truth[number] if truth else None
         if seconds is not None:
             frames = min(about.frames, math.ceil(seconds * about.fps))
             about = replace(about, frames=frames, duration=frames / about.fps)
+        known = truth[number] if truth else None
         if known is not None:
-            known = annotation.read_mot(known)
-            known = known[known["frame"] < about.frames]
+            known = mot.read_truth(known, about.frames)
         start = starts[number] if starts else 0.0
         found.append(Clip(name, path, about, known, calibrations["cameras"].get(name), start))
     return found
@@ -157,23 +160,6 @@ def paths_on_ground(found: Sequence[Clip], rows: pd.DataFrame) -> list[np.ndarra
         paths |= {(clip.camera, track): path[tracks == track] for track in np.unique(tracks)}
     keys = zip(rows["camera"], rows["track"])
     return [paths.get(key, np.empty((0, 3))) for key in keys]
-
-
-def true_people(table: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
-    """Return the true person of each track: whom at least half its boxes cover (IoU 0.5), or -1."""
-    votes = [pd.DataFrame({"track": [], "pid": []})]
-    frames = dict(list(truth.groupby("frame")))
-    for frame, found in table.groupby("frame"):
-        people = frames.get(frame)
-        if people is not None:
-            overlap = boxes.iou(found[BOX].to_numpy(), people[BOX].to_numpy())
-            sure = overlap.max(axis=1) >= 0.5
-            pids = people["track"].to_numpy()[overlap.argmax(axis=1)[sure]]
-            votes.append(pd.DataFrame({"track": found["track"].to_numpy()[sure], "pid": pids}))
-    best = pd.concat(votes).value_counts().reset_index().drop_duplicates("track").set_index("track")
-    boxes_of = table["track"].value_counts().reindex(best.index)
-    best = best.loc[best["count"] >= 0.5 * boxes_of, "pid"]  # else it follows nobody
-    return best.reindex(pd.unique(table["track"]), fill_value=-1).astype(int)
 
 
 def scores(found: Sequence[Clip], table: pd.DataFrame) -> pd.DataFrame:
@@ -212,14 +198,14 @@ def link(
         raise ValueError(
             f"nobody was followed for {SHORTEST} frames in "
             f"{', '.join(clip.path.name for clip in found)}; try another detector, or footage "
-            "in which people are taller"
+            "that is longer or in which people are taller"
         )
     places = paths_on_ground(found, rows)
     rows["identity"] = matching.link(rows, means, threshold=threshold, positions=places)
     rows["pid"] = -1
     for clip in found:
         if clip.truth is not None:
-            people, mine = true_people(clip.table, clip.truth), rows["camera"] == clip.camera
+            people, mine = mot.true_people(clip.table, clip.truth), rows["camera"] == clip.camera
             rows.loc[mine, "pid"] = rows.loc[mine, "track"].map(people)
     return matching.identify(table, rows, rows["identity"]), vectors, rows, means
 
@@ -235,7 +221,7 @@ def early_and_late(
     camera = table["camera"].where(~late, table["camera"] + summary.LATE)
     cut, means = matching.tracklets(table.assign(camera=camera), vectors, SHORTEST)
     cut = cut.merge(rows[["track", "identity", "pid"]], on="track", how="left")
-    if not (cut["pid"] > 0).any():
+    if not (cut["pid"] >= 0).any():
         cut["pid"] = cut["track"]
     return cut, means
 
@@ -257,12 +243,14 @@ def run(
     four figures, metrics.json and report.html. Raises ValueError for what is no video or shows no
     people, OSError when `out` cannot be written.
     """
-    laps = [("loading", time.perf_counter())]
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
+    for clip in found:
+        if clip.path.resolve() in (out.resolve(), (out / f"{clip.camera}.mp4").resolve()):
+            raise ValueError(f"--out {out} would write over {clip.path}; choose another folder")
+    assets.check_writable(out / "report.html")
     detector, extractor = detector or detectors.load(), extractor or features.load()
-    (out / "tracks").mkdir(parents=True, exist_ok=True)
-    laps.append(("detecting, tracking, embedding", time.perf_counter()))
+    laps = [("detecting, tracking, embedding", time.perf_counter())]
     for clip in found:
         if clip.table is None:
             follow(clip, detector, extractor)

@@ -110,6 +110,8 @@ def load(
         _check_pickle(path)
         if openvino:
             path = _export(path)
+    if name == "auto":
+        name = "plaza" if path.stem.startswith("plaza") else path.stem
     infer = yolo.openvino(path, size) if openvino else _ultralytics(path, device, size)
     return Detector(name, infer, confidence, nms)
 

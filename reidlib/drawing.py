@@ -26,7 +26,7 @@ def person_colour(identity) -> tuple[int, int, int]:
         return UNKNOWN
     try:
         number = int(identity)
-    except ValueError:
+    except (ValueError, OverflowError):
         number = zlib.crc32(str(identity).encode())
     if number < 0:
         return UNKNOWN

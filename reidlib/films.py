@@ -13,6 +13,8 @@ from tqdm.auto import tqdm
 
 from reidlib import drawing, video
 
+TOGETHER = "side_by_side"
+
 
 def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
     """Write one annotated film a camera and, of several, one side by side; returns their paths.
@@ -31,15 +33,19 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
         ]
         joined = None
         if len(clips) > 1:
-            paths.insert(0, folder / "side_by_side.mp4")
+            paths.insert(0, folder / f"{TOGETHER}.mp4")
             joined = open_film(video.Writer(paths[0], fps, crf=27))
         total = sum(clip.about.frames for clip in clips)
         bar = open_film(tqdm(total=total, desc="films", unit="frame", leave=False))
         streams = [_annotated(clip, table) for clip in clips]
         coming = [next(stream, None) for stream in streams]
         latest = [np.zeros((clip.about.height, clip.about.width, 3), np.uint8) for clip in clips]
-        tick = math.floor(fps * min(clip.start for clip in clips))
+        tick, over = math.floor(fps * min(clip.start for clip in clips)), set()
         while any(coming):
+            for i in set(range(len(clips))) - over:
+                if coming[i] is None:  # what has ended goes dark, the others go on
+                    over.add(i)
+                    latest[i] = latest[i] // 4
             due = min(frame[0] for frame in coming if frame) * fps
             if due > tick + fps:  # no camera was running: nothing to show
                 tick = math.floor(due)
@@ -58,6 +64,6 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
 def _annotated(clip, table: pd.DataFrame) -> Iterator[tuple[float, np.ndarray]]:
     frames = dict(list(table[table["camera"] == clip.camera].groupby("frame")))
     for index, seconds, image in video.read(clip.path, stop=clip.about.frames):
-        image = drawing.draw_tracks(image, frames.get(index, table[:0]), "identity")
         seconds += clip.start
-        yield seconds, drawing.banner(image, f"{clip.camera}   {seconds:.1f} s")
+        image = drawing.banner(image, f"{clip.camera}   {seconds:.1f} s")
+        yield seconds, drawing.draw_tracks(image, frames.get(index, table[:0]), "identity")

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from reidlib import assets, features, mot, ranking
+from reidlib import assets, boxes, features, mot, ranking
 
 FORBIDDEN = 1e9  # the distance of two tracklets that cannot be one person
 
@@ -71,6 +71,8 @@ class Gallery:
             )
         if not np.isfinite(vectors).all():
             raise ValueError("vectors hold NaN; leave out tracks that have no features")
+        if not len(vectors):
+            return self
         vectors, end = features.unit(vectors), self._size + len(vectors)
         if end > len(self._room):
             held, size = self.vectors, max(end, 2 * len(self._room))
@@ -92,6 +94,8 @@ class Gallery:
         """
         if not self._size:
             raise ValueError("the gallery is empty; add vectors before searching")
+        if k < 1:
+            raise ValueError(f"k is {k}; ask for 1 or more")
         k = min(k, self._size)
         if self._approximate:
             scores, found = self._graph.search(features.unit(np.asarray(vectors, np.float32)), k)
@@ -173,15 +177,16 @@ def link(
     one it comes from the data: people seen at once show how near strangers get. A tracklet with a
     NaN vector stays alone. Raises ValueError for missing columns and lengths that differ.
     """
-    missing = {"camera", "start", "end"} - set(tracklets)
-    if missing or len(tracklets) != len(vectors):
+    boxes.require(tracklets, ["camera", "start", "end"], "the table of tracklets")
+    vectors = np.asarray(vectors, float)
+    timed = np.isfinite(tracklets[["start", "end"]].to_numpy(float)).all()
+    if vectors.ndim != 2 or len(tracklets) != len(vectors) or not timed:
         raise ValueError(
-            f"{len(tracklets)} tracklets with columns {list(tracklets)}, {len(vectors)} vectors; "
-            "expected camera, start, end, and a vector each"
+            f"{len(tracklets)} tracklets, vectors of shape {vectors.shape}; expected a start and "
+            "an end in seconds, and a vector (D,), for each"
         )
     if len(tracklets) < 2:
         return np.ones(len(tracklets), int)
-    vectors = np.asarray(vectors, float)
     seen = np.isfinite(vectors).all(axis=1)
     vectors = np.where(seen[:, None], vectors, 0)
     impossible = _apart_in_time(tracklets, overlap, travel)

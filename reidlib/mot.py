@@ -121,6 +121,23 @@ def _checked(table: pd.DataFrame, label: str) -> pd.DataFrame:
     return table
 
 
+def true_people(table: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
+    """Return the true person of each track: whom at least half its boxes cover (IoU 0.5), or -1."""
+    votes = [pd.DataFrame({"track": [], "pid": []})]
+    frames = dict(list(truth.groupby("frame")))
+    for frame, found in table.groupby("frame"):
+        people = frames.get(frame)
+        if people is not None:
+            overlap = boxes.iou(found[BOX].to_numpy(), people[BOX].to_numpy())
+            sure = overlap.max(axis=1) >= 0.5
+            pids = people["track"].to_numpy()[overlap.argmax(axis=1)[sure]]
+            votes.append(pd.DataFrame({"track": found["track"].to_numpy()[sure], "pid": pids}))
+    best = pd.concat(votes).value_counts().reset_index().drop_duplicates("track").set_index("track")
+    boxes_of = table["track"].value_counts().reindex(best.index)
+    best = best.loc[best["count"] >= 0.5 * boxes_of, "pid"]  # else it follows nobody
+    return best.reindex(pd.unique(table["track"]), fill_value=-1).astype(int)
+
+
 def precision_recall(
     truth: pd.DataFrame, detections: pd.DataFrame, iou: float = 0.5, visibility: float = 0.0
 ) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def picture(path: str | Path, caption: str) -> str:
 def film(path: str | Path, caption: str) -> str:
     """Return a video player; a film of up to 12 MB is embedded, a larger one linked by its name."""
     path = Path(path)
-    source = _embed(path) if path.stat().st_size <= EMBED_BELOW else html.escape(path.name)
+    source = _embed(path) if path.stat().st_size <= EMBED_BELOW else _address(path)
     return (
         f'<figure><video src="{source}" controls muted loop playsinline preload="metadata"></video>'
         f"<figcaption>{html.escape(caption)} ({_link(path)})</figcaption></figure>"
@@ -129,7 +130,7 @@ def table(
     text = values.to_html(
         border=0,
         formatters=dict(formats or {}),
-        float_format=lambda value: f"{value:.{digits}f}",
+        float_format=lambda value: f"{round(value, digits) + 0.0:.{digits}f}",  # no minus zero
         na_rep="–",
     )
     return f'<div class="wide">{text}</div>'
@@ -180,8 +181,12 @@ def write_json(path: str | Path, values: Mapping) -> None:
         temporary.write_text(json.dumps(plain(values), indent=1), encoding="utf-8")
 
 
+def _address(path: Path) -> str:
+    return html.escape(urllib.parse.quote(path.name))
+
+
 def _link(path: Path) -> str:
-    return f'<a href="{html.escape(path.name)}">{html.escape(path.name)}</a>'
+    return f'<a href="{_address(path)}">{html.escape(path.name)}</a>'
 
 
 def _embed(path: str | Path) -> str:

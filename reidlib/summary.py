@@ -36,19 +36,25 @@ TEXTS = {  # figure: its heading, what to see in it, its caption
 }
 RANKED = {  # several cameras: what is ranked
     True: "On the left a person as one camera saw them, then the most similar tracks of others.",
-    False: "With one camera, the early half of each track is looked for among the late halves of "
-    "all: a first test of whether the vectors tell these people apart.",
+    False: "With one camera, the early half of a track is looked for among the late halves of "
+    "all: a first test of whether the vectors tell these people apart. Where the truth counts a "
+    "person who comes back as somebody new, ✗ marks the same person too.",
 }
 
 
-def rankings(rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8) -> list:
+def rankings(
+    rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8, early: bool = False
+) -> list:
     """Return (query row, gallery rows best first) for the longest tracklets of different people.
 
     The gallery of a query is every tracklet of the other cameras. Where the truth is known, only
-    people whom several cameras saw are looked for: the others cannot be found.
+    people whom several cameras saw are looked for: the others cannot be found. With `early`, late
+    halves are not looked for.
     """
-    shared = rows[rows["pid"] > 0].groupby("pid")["camera"].transform("nunique") > 1
+    shared = rows[rows["pid"] >= 0].groupby("pid")["camera"].transform("nunique") > 1
     some = rows.loc[shared.index[shared]] if shared.any() else rows
+    if early:
+        some = some[~some["camera"].str.endswith(LATE)]
     chosen = some.sort_values("frames", ascending=False).drop_duplicates("identity").index
     camera, pairs = rows["camera"].to_numpy(), []
     for query in chosen:
@@ -61,7 +67,8 @@ def rankings(rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: 
 
 def picture(crops: Mapping, row) -> np.ndarray:
     """Return the crop nearest to the middle of a tracklet; `crops` is camera to track to crops."""
-    kept = crops[row.camera.removesuffix(LATE)].get(row.track, [])
+    camera = row.camera if row.camera in crops else row.camera.removesuffix(LATE)
+    kept = crops[camera].get(row.track, [])
     middle = (row.first + row.last) / 2
     blank = (0, np.full((128, 64, 3), 128, np.uint8))
     return min(kept, key=lambda item: abs(item[0] - middle), default=blank)[1]
@@ -104,7 +111,7 @@ def figures(
     drawn = {"timeline": demonstration.who_was_where(rows)}
     drawn["people"] = demonstration.people(dict(list(portraits(clips, rows, 6).items())[:12]))
     compared, means = ranked
-    pairs = rankings(compared, means)
+    pairs = rankings(compared, means, early=len(clips) == 1)
     if pairs:
         images = [picture(crops, row) for row in compared.itertuples()]
         pids, cameras = compared["pid"].tolist(), compared["camera"].str[-12:].tolist()
@@ -113,7 +120,10 @@ def figures(
         drawn["rank_grid"] = model.rank_grid(
             [images[query] for query, _ in pairs],
             [[images[i] for i in best] for _, best in pairs],
-            [[pids[i] == pids[q] if pids[q] > 0 else None for i in best] for q, best in pairs],
+            [
+                [pids[i] == pids[q] if min(pids[i], pids[q]) >= 0 else None for i in best]
+                for q, best in pairs
+            ],
             [[f"{cameras[i]}\n{means[i] @ means[q]:.2f}" for i in best] for q, best in pairs],
             [cameras[query] for query, _ in pairs],
             "The most similar tracks, and how similar they are (cosine)",
@@ -133,10 +143,11 @@ def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]
 
     Empty where the truth is unknown or nobody was seen by two cameras.
     """
-    seen = rows[rows["pid"] > 0].groupby("pid")["camera"].nunique()
+    seen = rows[rows["pid"] >= 0].groupby("pid")["camera"].nunique()
     if not (seen > 1).any():
         return {}
-    pids, cameras = rows["pid"].to_numpy(), pd.factorize(rows["camera"])[0] + 1
+    pids = np.where(rows["pid"] >= 0, rows["pid"] + 1, -1)  # a truth may count from 0
+    cameras = pd.factorize(rows["camera"])[0] + 1
     query = np.flatnonzero(pids > 0)
     result = ranking.evaluate(vectors[query], pids[query], cameras[query], vectors, pids, cameras)
     return {"rank-1": result.cmc[0], "mAP": result.mAP, "mINP": result.mINP}
@@ -150,6 +161,10 @@ def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": report.versions(),
         "people": int(rows["identity"].nunique()),
+        "people in the truth": len(
+            {pid for clip in clips if clip.truth is not None for pid in clip.truth["track"]}
+        )
+        or None,
         "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
         "frames a second": frames / seconds if seconds else None,
         "cameras": {
@@ -204,6 +219,8 @@ def write_report(
 def _facts(clips: Sequence, found: Mapping) -> str:
     seconds = sum(clip.about.duration for clip in clips)
     facts = {"people": found["people"], "of footage": f"{seconds:.0f} s"}
+    if found["people in the truth"]:
+        facts["people in the truth"] = found["people in the truth"]
     if len(clips) > 1:
         facts["cameras"] = len(clips)
         facts["people seen by several cameras"] = found["people in several cameras"]
@@ -216,8 +233,8 @@ def _facts(clips: Sequence, found: Mapping) -> str:
 
 def _film_section(films: Sequence[Path]) -> str:
     text = (
-        "One number and one colour is one person, whatever the camera. Grey boxes are people "
-        "seen too briefly to tell."
+        "One number is one person, whatever the camera; of the colours there are only 21. Grey "
+        "boxes are people seen too briefly to tell."
     )
     caption = films[0].stem.replace("_", " ")
     parts = [report.film(films[0], caption), report.links(films[1:])]
@@ -225,10 +242,13 @@ def _film_section(films: Sequence[Path]) -> str:
 
 
 def _people_section(clips: Sequence, rows: pd.DataFrame) -> str:
-    cards = {}
+    cards, known = {}, [clip.camera for clip in clips if clip.truth is not None]
     for person, images in portraits(clips, rows, 4).items():
-        stays = rows[rows["identity"] == person].sort_values("start").itertuples()
-        seen = ", ".join(f"{row.camera} {row.start:.0f}–{row.end:.0f} s" for row in stays)
+        stays = rows[rows["identity"] == person].sort_values("start")
+        spans = (f"{row.camera} {row.start:.0f}–{row.end:.0f} s" for row in stays.itertuples())
+        seen = ", ".join(spans)
+        if (stays["pid"] < 0).all() and stays["camera"].isin(known).all():
+            seen += "; the truth has nobody there"
         cards[person] = seen, [image for _, image in images]
     return report.section("Who is who", "In order of appearance.", report.people(cards))
 
@@ -250,8 +270,8 @@ def _quality_section(found: Mapping) -> str:
     text = (
         "Compared with the truth. MOTA counts missed and false boxes, IDF1 how long each person "
         "keeps one identity, HOTA balances both; 1 is perfect. The linked rows use the identities "
-        "shown here; all cameras asks for one identity everywhere. Some truths count a person who "
-        "leaves and comes back as somebody new: linking then lowers IDF1 for being right."
+        "shown here; all cameras asks for one identity everywhere. Wrong links lower IDF1, and "
+        "right ones do too where a truth counts a person who comes back as somebody new."
     )
     table = pd.DataFrame.from_dict(found["scores"], orient="index")[SCORES]
     counts = {name: "{:.0f}".format for name in ("switches", "people", "tracks")}

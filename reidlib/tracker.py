@@ -84,6 +84,11 @@ class Tracker:
     ):
         if assignment not in ("hungarian", "greedy"):
             raise ValueError(f"assignment is {assignment!r}; expected 'hungarian' or 'greedy'")
+        if not (0 <= iou <= 1 and 0 <= weight <= 1 and min_hits >= 1 and max_age >= 0):
+            raise ValueError(
+                f"iou {iou}, weight {weight}, min_hits {min_hits}, max_age {max_age}; expected two "
+                "shares from 0 to 1, at least 1 box and at least 0 frames"
+            )
         birth = min(high + 0.2, 1.0) if birth is None else birth
         if not (0 <= low <= 1 and 0 <= high <= birth <= 1):
             raise ValueError(
@@ -269,6 +274,6 @@ def _blend(old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
 def _check_detections(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     boxes.require(table, [*BOX, "confidence"], "the table of detections")
     score = table["confidence"].to_numpy(np.float32)
-    if np.isnan(score).any():
-        raise ValueError("a detection has confidence NaN; give each box a number from 0 to 1")
+    if not np.isfinite(score).all():
+        raise ValueError("a detection has confidence NaN or infinity; give each box a number")
     return boxes.as_boxes(table[BOX].to_numpy()), score

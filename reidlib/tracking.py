@@ -23,7 +23,6 @@ def track(
     tracker: Tracker | None = None,
     on_frame: Callable[[int, np.ndarray, pd.DataFrame], None] | None = None,
     embeddings: bool = False,
-    fill: int = 0,
     batch: int = 8,
     every: int | str = 1,
     start: int = 0,
@@ -34,9 +33,8 @@ def track(
     `source`, `every`, `start` and `stop` are as for `video.read`, or `source` is an iterable of
     (index, seconds, image). `extractor` gives appearance. `on_frame(index, image, tracks)` is
     called for each frame with what is known by then; the table also has the boxes before a track
-    was confirmed and, for gaps of up to `fill` frames, boxes drawn in between. Frames are handled
-    `batch` at a time: 1 suits a live camera. With `embeddings`, returns (table, (N, D)), a row a
-    box, NaN where it has none.
+    was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. With `embeddings`,
+    returns (table, (N, D)), a row a box, NaN where it has none.
     """
     if isinstance(source, (str, int, os.PathLike)):
         source = video.read(source, every=every, start=start, stop=stop)
@@ -48,7 +46,7 @@ def track(
     frames = iter(tqdm(source, desc="track", unit="frame", leave=False))
     while chunk := list(itertools.islice(frames, batch)):
         images = [image for _, _, image in chunk]
-        found = _detect(detector, images, tracker.low)
+        found = _detect(detector, images, min(tracker.low, tracker.high))
         looks = _embed(extractor, images, found, tracker.high)
         for (index, seconds, image), table, look in zip(chunk, found, looks):
             tracker.size = tracker.size or (image.shape[1], image.shape[0])
@@ -60,7 +58,7 @@ def track(
             if on_frame is not None:
                 on_frame(index, image, now)
     tracks += [t for t in tracker.tracks if t.id]
-    table, looks = _table(tracks, times, vectors, fill)
+    table, looks = _table(tracks, times, vectors)
     return (table, looks) if embeddings else table
 
 
@@ -72,6 +70,8 @@ def replay(
     `detections` has frame x1 y1 x2 y2 confidence, as from `annotation.read_mot`; `embeddings` is
     (N, D), a row a box, as for `Tracker.update`.
     """
+    if embeddings is not None and len(embeddings) != len(detections):
+        raise ValueError(f"{len(embeddings)} embeddings for {len(detections)} boxes; one each")
     rows, places = [np.zeros((0, 7))], detections.groupby("frame").indices
     boxed = detections[[*BOX, "confidence"]]
     for frame in range(min(places, default=0), max(places, default=0) + 1):
@@ -109,24 +109,19 @@ def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:
     return looks if crops else [None] * len(images)
 
 
-def _table(tracks, times, vectors, fill: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Turn the histories of tracks into one table, gaps of up to `fill` frames filled in."""
-    rows = []
-    for track in tracks:
-        for i, (frame, index, box, confidence) in enumerate(track.history):
-            before = track.history[i - 1] if i else None
-            if before and 1 < frame - before.frame <= fill + 1:
-                for between in range(before.frame + 1, frame):
-                    share = (between - before.frame) / (frame - before.frame)
-                    drawn = (1 - share) * before.box + share * box
-                    rows.append((between, -1, track.id, *drawn, min(before.confidence, confidence)))
-            rows.append((frame, index, track.id, *box, confidence))
+def _table(tracks, times, vectors) -> tuple[pd.DataFrame, np.ndarray]:
+    """Turn the histories of tracks into one table, and the vectors of its rows."""
+    rows = [
+        (seen.frame, seen.index, track.id, *seen.box, seen.confidence)
+        for track in tracks
+        for seen in track.history
+    ]
     columns = ["frame", "index", "track", *BOX, "confidence"]
     table = pd.DataFrame(rows, columns=columns).sort_values(["frame", "track"], ignore_index=True)
     dim = max((v.shape[1] for v in vectors if v is not None), default=0)
     looks = np.full((len(table), dim), np.nan, np.float32)
     for row, (frame, index) in enumerate(zip(table["frame"], table.pop("index"))):
-        if vectors and index >= 0 and vectors[frame] is not None:
+        if vectors and vectors[frame] is not None:
             looks[row] = vectors[frame][index]
     index, seconds = np.array(times, float).reshape(-1, 2)[table["frame"].to_numpy(int)].T
     table["frame"] = index.astype(int)

@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from reidlib import assets
+
 FLOOR = 0.01  # candidates below it are noise, and there are thousands of them
 Infer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -23,6 +25,7 @@ def openvino(path: Path, size: int | None) -> Infer:
 
     path = next(path.glob("*.xml")) if path.is_dir() else path
     core, pools = ov.Core(), {}
+    assets.check_network(path)
     try:
         model = core.read_model(path)
         side = _sizes(model.input())[2]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import annotation, demo, features, films, matching, report, video
+from reidlib import annotation, demo, features, films, matching, mot, report, video
 
 WIDTH, HEIGHT, FPS = 160, 120, 10
 RED, GREEN, BLUE = (220, 40, 40), (40, 200, 40), (40, 40, 220)
@@ -140,7 +140,7 @@ def test_one_clip_alone_compares_early_with_late(plaza, tmp_path):
     assert metrics["people"] == 3 and metrics["scores"] == {} and metrics["between cameras"] == {}
     assert not (tmp_path / "side_by_side.mp4").exists() and (tmp_path / "rank_grid.png").exists()
     text = (tmp_path / "report.html").read_text("utf-8")
-    assert "early half of each track" in text and "nobody wrote down who is who" in text
+    assert "early half of a track" in text and "nobody wrote down who is who" in text
 
 
 def test_early_and_late_halves_share_their_track():
@@ -160,9 +160,9 @@ def test_true_people_takes_the_majority_and_knows_nobody():
     boxes = [[0, 0, 10, 10]] * 3 + [[50, 50, 60, 60]]
     truth = pd.DataFrame(boxes[:3], columns=demo.BOX).assign(frame=[0, 1, 2], track=[7, 7, 8])
     found = pd.DataFrame(boxes, columns=demo.BOX).assign(frame=[0, 1, 2, 2], track=[1, 1, 1, 2])
-    assert demo.true_people(found, truth).to_dict() == {1: 7, 2: -1}
-    assert demo.true_people(found, truth[:0]).to_dict() == {1: -1, 2: -1}
-    assert demo.true_people(found.assign(track=1), truth[2:]).to_dict() == {1: -1}
+    assert mot.true_people(found, truth).to_dict() == {1: 7, 2: -1}
+    assert mot.true_people(found, truth[:0]).to_dict() == {1: -1, 2: -1}
+    assert mot.true_people(found.assign(track=1), truth[2:]).to_dict() == {1: -1}
 
 
 def test_samples_stay_few_and_spread_out():
@@ -219,6 +219,36 @@ def test_cameras_of_the_same_name_are_kept_apart(plaza, tmp_path):
     assert [clip.camera for clip in demo.clips([plaza[0], other])] == ["1_a", "2_a"]
 
 
+def test_a_clip_that_is_over_goes_dark(plaza, tmp_path):
+    short = tmp_path / "short.mp4"
+    video.write(short, (image for _, _, image in video.read(plaza[0], stop=10)), FPS)
+    table = pd.DataFrame(columns=["camera", "frame", "identity", *demo.BOX])
+    films.write(demo.clips([plaza[1], short]), table, tmp_path / "out")
+    ends = [
+        image for i, _, image in video.read(tmp_path / "out" / "side_by_side.mp4") if i in (5, 25)
+    ]
+    half = ends[0].shape[1] // 2
+    bright, dark = (image[40:, half + 5 :].mean() for image in ends)
+    assert (
+        dark < 0.4 * bright
+        and ends[1][40:, : half - 5].mean() > 0.8 * ends[0][40:, : half - 5].mean()
+    )
+
+
+def test_names_that_are_taken(plaza, tmp_path):
+    for name in ("side_by_side.mp4", "cam late.mp4"):
+        (tmp_path / name).write_bytes(plaza[1].read_bytes())
+    assert demo.clips([tmp_path / "side_by_side.mp4"])[0].camera == "1_side_by_side"
+    pair = [tmp_path / "cam late.mp4", plaza[0]]
+    assert demo.run(pair, tmp_path / "out", detector=detector, extractor=extractor)["people"] == 3
+
+
+def test_odd_clocks(plaza):
+    for start in (float("nan"), float("inf"), 1e18):
+        with pytest.raises(ValueError, match="expected seconds of one clock"):
+            demo.clips(plaza[:1], starts=[start])
+
+
 def test_bad_input_writes_nothing(plaza, tmp_path):
     out = tmp_path / "out"
     tools = {"detector": detector, "extractor": extractor}
@@ -258,6 +288,12 @@ def test_json_is_plain(tmp_path):
     report.write_json(tmp_path / "a.json", values)
     kept = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert kept == {"a": 0.1235, "b": None, "3": [2, None, True], "p": str(tmp_path)}
+
+
+def test_links_reach_files_with_odd_names(tmp_path):
+    (tmp_path / "a #1?.mp4").write_bytes(b"film")
+    text = report.links([tmp_path / "a #1?.mp4"])
+    assert 'href="a%20%231%3F.mp4"' in text and ">a #1?.mp4<" in text
 
 
 def test_report_escapes_what_it_is_given(tmp_path):

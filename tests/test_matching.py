@@ -167,7 +167,7 @@ def test_link_edge_cases():
     assert matching.link(table[:0], vectors[:0]).tolist() == []
     assert matching.link(table[:1], vectors[:1]).tolist() == [1]
     assert len(matching.link(table, vectors * np.nan)) == 3
-    with pytest.raises(ValueError, match="expected camera, start, end"):
+    with pytest.raises(ValueError, match="expected camera start end"):
         matching.link(table.drop(columns="start"), vectors)
     with pytest.raises(ValueError, match="3 tracklets.*2 vectors"):
         matching.link(table, vectors[:2])

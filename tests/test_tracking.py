@@ -198,6 +198,12 @@ def test_bad_settings():
         tracking.Tracker(high=0.5, birth=0.3)
     with pytest.raises(ValueError, match="expected 0 to 1"):
         tracking.Tracker(low=-1)
+    for wrong in ({"iou": 2}, {"weight": float("nan")}, {"max_age": -1}, {"min_hits": 0}):
+        with pytest.raises(ValueError, match="two shares from 0 to 1"):
+            tracking.Tracker(**wrong)
+    boxed = found((0, 0)).assign(frame=0)
+    with pytest.raises(ValueError, match="2 embeddings for 1 boxes"):
+        tracking.replay(boxed, tracking.Tracker(), np.ones((2, 3)))
 
 
 def clip(frames=10):
@@ -238,13 +244,18 @@ def test_track_a_video(batch):
     assert vectors.shape == (10, 3) and np.isfinite(vectors).all()
 
 
-def test_gaps_are_filled_when_asked():
-    frames = [(f, t, image * (f not in (5, 6))) for f, t, image in clip()]
-    assert 5 not in set(tracking.track(iter(frames), spot).frame)
-    assert 5 not in set(tracking.track(iter(frames), spot, fill=1).frame)
-    table, vectors = tracking.track(frames, spot, mean_colour, fill=2, embeddings=True)
-    np.testing.assert_allclose(table[BOX].iloc[5], [25, 20, 45, 70])
-    assert np.isnan(vectors[5]).all() and np.isfinite(vectors[4]).all()
+def test_a_threshold_under_the_default_keeps_its_boxes():
+    class Faint:
+        confidence, nms = 0.1, 0.7
+
+        def raw(self, images):
+            boxed = [table[BOX].to_numpy() for table in spot(images)]
+            return [np.column_stack([b, np.full(len(b), 0.15)]).astype(np.float32) for b in boxed]
+
+    follow = tracking.Tracker(high=0.1, birth=0.1)
+    assert len(tracking.track(clip(), Faint(), tracker=follow)) == 10
+    with pytest.raises(ValueError, match="has followed people before"):
+        tracking.track(clip(), Faint(), tracker=follow)
 
 
 def test_nobody_in_sight():
