@@ -10,8 +10,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 import reidlib
-from reidlib import assets, commands
+from reidlib import assets
 
 HELP = """\
 Person re-identification, from raw video to the same person in the other camera.
@@ -30,6 +32,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Return the parser of all commands."""
+    from reidlib import commands, dataset_commands  # takes a second, in which Ctrl-C may come
+
     top = Parser(
         prog="python -m reidlib",
         description=HELP,
@@ -98,20 +102,20 @@ def parser() -> Parser:
     _features(add)
 
     add = command(
-        commands.train,
+        dataset_commands.train,
         "train a network on a data set",
         "plaza --out model.pt --epochs 20",
-        "the last whole epoch is kept in {out}.checkpoint, the same command goes on from there",
+        "whole epochs are kept in {out}.checkpoint, the same command goes on from there",
         "DATASET",
     ).add_argument
     add("--out", type=Path, required=True, metavar="MODEL", help="the trained model, .pt")
     add("--loss", default="triplet", help="triplet (default), contrastive or margin")
-    add("--margin", type=float, default=0.3, help="margin of the loss, default 0.3")
+    add("--margin", type=float, help="margin; default 0.3 (triplet), 1 (contrastive), 0.2 (margin)")
     add("--backbone", default="tiny", metavar="NAME", help="tiny (default), resnet18, ...")
     add("--epochs", type=int, default=20, metavar="N", help="passes over the data, default 20")
 
     add = command(
-        commands.evaluate,
+        dataset_commands.evaluate,
         "score a model on a data set: rank-1, mAP, mINP",
         "plaza --model model.pt --rerank",
         untouched,
@@ -121,7 +125,7 @@ def parser() -> Parser:
     add("--rerank", action="store_true", help="also with k-reciprocal re-ranking")
 
     add = command(
-        commands.visualize,
+        dataset_commands.visualize,
         "draw rankings, the embedding map and the confusion matrix",
         "plaza --model model.pt --out figures",
         "the figures finished so far are in {out}",
@@ -163,22 +167,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A failure that the user can mend is one line on standard error; ``REIDLIB_DEBUG=1`` shows where
     it came from.
     """
-    args = argparse.Namespace(kept="nothing was written", out=None)
+    args, noted = argparse.Namespace(kept="nothing was written"), set()
+
+    def note(message, *_) -> None:
+        if str(message) not in noted:
+            print(f"note: {message}", file=sys.stderr)
+        noted.add(str(message))
+
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+            warnings.showwarning = note
             args = parser().parse_args(arguments)
             print(args.run(args))
         return 0
     except SystemExit as asked:  # --help and --version
         return asked.code or 0
     except KeyboardInterrupt:
-        print(f"\ninterrupted: {args.kept.format(out=args.out)}", file=sys.stderr)
+        print(f"\ninterrupted: {args.kept.format(**vars(args))}", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError, assets.Unavailable) as error:
         if os.environ.get("REIDLIB_DEBUG"):
             traceback.print_exc()
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        while bars := list(getattr(tqdm, "_instances", ())):  # the message has a line of its own
+            bars[0].close()
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}; check the name, and your rights there"
+        print(f"error: {' '.join(text.split())}", file=sys.stderr)
         return 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
@@ -68,6 +69,17 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_network(path: Path) -> None:
+    """Raise ValueError unless a file begins like an ONNX or OpenVINO network.
+
+    OpenVINO tries every format it knows on other files, and reports each to standard error.
+    """
+    with open(path, "rb") as file:
+        start = file.read(400)
+    if not (b"<net" in start if path.suffix == ".xml" else start[:1] == b"\x08"):
+        raise ValueError(f"{path} is not a network in the format that its name ends in")
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path` in one step.
@@ -76,6 +88,25 @@ def atomic(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the ending, so that writers that look at it still work.
     """
     path = Path(path)
+    temporary = _temporary(path)
+    try:
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise OSError(f"the disk is full, {path} was not written; make room for it") from error
+        # mkstemp makes the file private; give it the rights any new file would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Return a new empty file beside `path`, whose folders are made; OSError if that fails."""
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder; give the name of a file")
     try:
@@ -88,16 +119,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror or error}; choose another output folder"
         ) from error
     os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes the file private; give it the rights any new file would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return Path(name)
+
+
+def check_writable(*paths: str | Path) -> None:
+    """Raise OSError if one of these files could not be written; makes their folders."""
+    for path in paths:
+        _temporary(Path(path)).unlink()
 
 
 def fetch(url: str, name: str, checksum: str = "", timeout: float = 20.0) -> Path:

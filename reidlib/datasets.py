@@ -157,7 +157,8 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def _files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in a folder, by name; hidden files are passed over."""
     found = (path for path in folder.glob("[!.]*") if path.suffix.lower() in IMAGES)
     return sorted(path for path in found if path.is_file())
 
@@ -169,7 +170,7 @@ def _table(rows: list[tuple], folder: Path) -> pd.DataFrame:
 
 
 def _read_market(folder: Path) -> pd.DataFrame:
-    names = [(path, annotation.parse_market_name(path)) for path in _files(folder)]
+    names = [(path, annotation.parse_market_name(path)) for path in image_files(folder)]
     return _table([(path, name.pid, name.camid) for path, name in names], folder)
 
 
@@ -210,8 +211,8 @@ def _load_msmt17(root: Path) -> Dataset:
 
 
 def _read_identities(root: Path) -> pd.DataFrame:
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and _files(path))
-    if not folders and _files(root):
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and image_files(path))
+    if not folders and image_files(root):
         return _read_market(root)
     if not folders:
         raise ValueError(
@@ -224,7 +225,7 @@ def _read_identities(root: Path) -> pd.DataFrame:
     rows = []
     for number, folder in enumerate(folders, 1):
         pid = int(folder.name) if numbered else number
-        for path in _files(folder):
+        for path in image_files(folder):
             camera = re.search(r"(?:^|_)c(\d+)(?=s\d|_|\.)", path.name)
             rows.append((path, pid, int(camera[1]) if camera else -1))
     return _table(rows, root)

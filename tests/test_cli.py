@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from reidlib import __main__ as cli
-from reidlib import annotation, assets, commands, features, tracking, video
+from reidlib import annotation, assets, commands, features, models, tracking, video
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
 
@@ -217,11 +219,62 @@ def test_evaluate_finds_plain_colours_easily(call, people):
     assert result.out.splitlines()[-1].startswith("histogram on people: rank-1 1.000")
 
 
+def test_train_repeats_itself(call, people, tmp_path):
+    for name in ("a.pt", "b.pt"):
+        assert call("train", people, "--out", tmp_path / name, "--epochs", "1").status == 0
+    a, b = (models.load(tmp_path / name).state_dict() for name in ("a.pt", "b.pt"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_an_input_is_never_the_output(call, clip, people, detector, tmp_path):
+    tracks = tmp_path / "tracks.csv"
+    call("track", clip, "--out", tracks, "--features", "histogram")
+    before = tracks.read_bytes()
+    same = ("--out", tmp_path / "tracks.npz", "--features", "histogram")
+    refused(call("extract", clip, "--tracks", tracks, *same), "is the input")
+    same = ("--out", tracks, "--features", "histogram")
+    refused(call("track", clip, "--truth", tracks, *same), "is the input")
+    film = tmp_path / "one.mp4"
+    refused(call("detect", clip, "--out", film, "--video", film), "written twice")
+    refused(call("demo", clip, "--out", tmp_path, "--features", "histogram"), "clip.mp4")
+    frames = tmp_path / "frames"
+    call("collect", clip, "--out", frames)
+    refused(call("collect", frames, "--out", frames), "is the input")
+    assert tracks.read_bytes() == before and video.probe(clip).frames == 20
+
+
+def test_frames_that_were_sampled_are_not_judged_by_their_rate(call, clip, tmp_path):
+    call("collect", clip, "--out", tmp_path / "frames", "--every", "1s")
+    again = call("collect", tmp_path / "frames", "--out", tmp_path / "again", "--every", "1")
+    assert "2 frames, quality" in again.out and "frames a second" not in again.out
+
+
+def test_a_truth_of_another_clip_is_refused_before_the_work(call, clip, detector, tmp_path):
+    truth, out = tmp_path / "truth.txt", tmp_path / "tracks.txt"
+    truth.write_text("900,1,10,10,20,40,1\n")
+    refused(call("track", clip, "--out", out, "--truth", truth), "frames of this clip")
+    refused(call("demo", clip, "--out", tmp_path / "demo", "--truth", truth), "frames of this clip")
+    refused(call("demo", "--out", tmp_path / "demo", "--truth", truth, clip), "without a video")
+    refused(call("extract", clip, "--tracks", truth, "--out", tmp_path / "v"), "belong together")
+    assert not out.exists() and not (tmp_path / "demo").exists()
+
+
+def test_crops_in_one_folder_are_a_data_set(call, people, tmp_path):
+    flat = tmp_path / "flat"
+    shutil.copytree(people / "gallery", flat)
+    result = call("extract", flat, "--out", tmp_path / "v.npz", "--features", "histogram")
+    assert result.status == 0 and result.out.splitlines()[-1].startswith("16 vectors")
+
+
 def test_train_refuses(call, people, tmp_path):
     out = tmp_path / "model.pt"
     refused(call("train", people, "--out", out, "--loss", "tripple"), "tripple", "triplet")
     refused(call("train", people, "--out", out, "--margin", "-1"), "margin")
     refused(call("train", people, "--out", out, "--margin", "wide"), "--margin")
+    refused(call("train", people, "--out", out, "--epochs", "0"), "epochs=0")
+    refused(call("train", people, "--out", tmp_path / "model"), "ends in .pt")
+    shutil.copytree(people / "query", tmp_path / "some", ignore=shutil.ignore_patterns("*_c2*"))
+    refused(call("train", tmp_path / "some", "--out", out), "one image each")
     refused(call("train", people, "--out", out, "--backbone", "resnet19"), "resnet19")
     refused(call("train", tmp_path / "nobody", "--out", out), "nobody", "plaza")
     assert not out.exists()

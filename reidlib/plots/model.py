@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from reidlib.plots import style
 
@@ -208,11 +209,12 @@ def matrix(
     size = max(5.0, cell * width + 2.6), max(3.8, cell * height + 1.6)
     figure, ax = style.axes(*size)
     cmap = "Blues" if dark_is_high else "Blues_r"
-    drawn = ax.imshow(values, cmap=cmap, aspect="auto")
+    whole = np.allclose(values, np.round(values), equal_nan=True)  # counts, from none upwards
+    drawn = ax.imshow(values, cmap=cmap, aspect="auto", vmin=0 if whole else None)
     ax.grid(False)
-    figure.colorbar(drawn, ax=ax, label=label, shrink=0.9)
+    ticks = MaxNLocator("auto", integer=True) if whole else None
+    figure.colorbar(drawn, ax=ax, label=label, shrink=0.9, ticks=ticks)
     if max(height, width) <= 15:
-        whole = np.allclose(values, np.round(values), equal_nan=True)
         for i, j in np.ndindex(height, width):
             if np.isfinite(values[i, j]):
                 dark = np.dot(drawn.cmap(drawn.norm(values[i, j]))[:3], (0.3, 0.6, 0.1)) < 0.5
