@@ -135,11 +135,9 @@ def _embedded(data: datasets.Dataset, extractor) -> tuple[np.ndarray, np.ndarray
 
 def _check_scorable(data: datasets.Dataset) -> list[np.ndarray]:
     """Return the labels of queries and gallery; ValueError, before any work, if none can match."""
-    parts = (data.query, data.gallery)
-    labels = [part[name].to_numpy() for part in parts for name in ("pid", "camid")]
-    blank = [np.zeros((len(part), 1), np.float32) for part in parts]
-    ranking.evaluate(blank[0], *labels[:2], blank[1], *labels[2:])
-    return labels
+    query, gallery = (np.zeros((len(part), 1), np.float32) for part in (data.query, data.gallery))
+    ranking.evaluate(query, *data.labels[:2], gallery, *data.labels[2:])
+    return data.labels
 
 
 def _scores(result: ranking.Result) -> str:

@@ -42,6 +42,12 @@ class Dataset:
     query: pd.DataFrame
     gallery: pd.DataFrame
 
+    @property
+    def labels(self) -> list[np.ndarray]:
+        """pid and camid of the queries, then of the gallery: in the order that `ranking` takes."""
+        parts = (self.query, self.gallery)
+        return [part[name].to_numpy() for part in parts for name in ("pid", "camid")]
+
     def summary(self) -> pd.DataFrame:
         """Return the number of images, identities and cameras of each part."""
         parts = {"train": self.train, "query": self.query, "gallery": self.gallery}

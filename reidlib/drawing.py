@@ -36,6 +36,15 @@ def person_colour(identity) -> tuple[int, int, int]:
     return tuple(int(value) for value in rgb + (target - rgb) * share)
 
 
+def ink(colour) -> str:
+    """Return "white" or "black", whichever can be read on an RGB colour of values from 0 to 1.
+
+    >>> ink((0.1, 0.1, 0.4)), ink((1.0, 0.9, 0.2))
+    ('white', 'black')
+    """
+    return "white" if np.dot(colour, (0.299, 0.587, 0.114)) < 0.51 else "black"
+
+
 def draw_tracks(
     image: np.ndarray, table: pd.DataFrame, identity: str = "track", thickness: int = 2
 ) -> np.ndarray:
@@ -85,7 +94,6 @@ def _label(canvas: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int
     x = max(0, min(x, canvas.shape[1] - width - 6))
     top = max(0, y - height - 7)  # a box at the upper edge keeps its label inside the picture
     cv2.rectangle(canvas, (x, top), (x + width + 6, top + height + 7), colour, cv2.FILLED)
-    dark = np.dot(colour, (0.299, 0.587, 0.114)) < 130
-    ink = (255, 255, 255) if dark else (0, 0, 0)
+    written = (255,) * 3 if ink(np.divide(colour, 255)) == "white" else (0,) * 3
     at = (x + 3, top + height + 3)
-    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, written, 1, cv2.LINE_AA)

@@ -81,11 +81,9 @@ def evaluate(
     model: nn.Module, dataset: datasets.Dataset, size: tuple[int, int] = models.SIZE
 ) -> ranking.Result:
     """Rank the data set's gallery for each query with `model`; see ranking.evaluate."""
-    parts = []
-    for table in (dataset.query, dataset.gallery):
-        images = datasets.read_images(table.path, size)
-        parts += [embed(model, images), table.pid.to_numpy(), table.camid.to_numpy()]
-    return ranking.evaluate(*parts)
+    parts = (datasets.read_images(part.path, size) for part in (dataset.query, dataset.gallery))
+    query, gallery = (embed(model, images) for images in parts)
+    return ranking.evaluate(query, *dataset.labels[:2], gallery, *dataset.labels[2:])
 
 
 def fit(

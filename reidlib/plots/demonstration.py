@@ -110,9 +110,8 @@ def _plan(ax, table: pd.DataFrame, calibrations: Mapping[str, Mapping], reach: f
         colour, (x, y) = style.colour(person), seen[["x", "y"]].mean()
         ax.plot(seen["x"], seen["y"], "-o", color=colour, ms=5, lw=2)
         box = {"boxstyle": "circle,pad=.25", "fc": colour, "ec": style.INK}
-        dark = np.dot(colour, (0.299, 0.587, 0.114)) < 0.51
-        ink = "white" if dark else "black"
-        ax.text(x, y, str(person), ha="center", va="center", size=9, color=ink, bbox=box)
+        look = {"color": drawing.ink(colour), "bbox": box}
+        ax.text(x, y, str(person), ha="center", va="center", size=9, **look)
     ax.set(aspect="equal", xlabel="x, m", ylabel="y, m", title="On the ground")
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from reidlib import boxes
+from reidlib.drawing import ink
 from reidlib.plots import style
 
 
@@ -155,9 +156,8 @@ def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figu
                 colour = style.colour(track)
                 ax.broken_barh([(start, length)], (row - 0.38, 0.76), fc=colour, lw=0)
                 if length > 1.2:
-                    ink = "white" if np.dot(colour, (0.299, 0.587, 0.114)) < 0.5 else "black"
                     beside = start + 0.08 + 0.25 * run.switch.iloc[0]  # a cross needs room
-                    ax.text(beside, row, str(track), va="center", size=9, color=ink)
+                    ax.text(beside, row, str(track), va="center", size=9, color=ink(colour))
         switches = mine.frame[mine.switch] / fps
         ax.plot(switches, [row] * len(switches), "X", color="black", ms=8, mec="white")
     ax.set_yticks(range(len(order)), [str(person) for person in order], fontsize=10)

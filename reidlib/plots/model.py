@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from reidlib.drawing import ink
 from reidlib.plots import style
 
 
@@ -217,10 +218,9 @@ def matrix(
     if max(height, width) <= 15:
         for i, j in np.ndindex(height, width):
             if np.isfinite(values[i, j]):
-                dark = np.dot(drawn.cmap(drawn.norm(values[i, j]))[:3], (0.3, 0.6, 0.1)) < 0.5
                 text = f"{values[i, j]:.0f}" if whole else f"{values[i, j]:.2f}"
-                ink = "white" if dark else "black"
-                ax.text(j, i, text, ha="center", va="center", color=ink, size=11)
+                colour = ink(drawn.cmap(drawn.norm(values[i, j]))[:3])
+                ax.text(j, i, text, ha="center", va="center", color=colour, size=11)
     for ticks, names in ((ax.set_xticks, columns), (ax.set_yticks, rows)):
         every = -(-len(names) // 30)
         ticks(range(0, len(names), every), [str(name) for name in names[::every]])

@@ -127,14 +127,10 @@ def fusion(
 
     `pairs` maps a name to two kinds of features, each as (query, gallery) vectors of `split`.
     """
-    labels = [
-        [table[column].to_numpy() for column in ("pid", "camid")]
-        for table in (split.query, split.gallery)
-    ]
 
     def score(name: str, weight: float) -> ranking.Result:
         query, gallery = (features.fuse(*both, weight) for both in zip(*pairs[name]))
-        return ranking.evaluate(query, *labels[0], gallery, *labels[1])
+        return ranking.evaluate(query, *split.labels[:2], gallery, *split.labels[2:])
 
     curves = {name: [score(name, weight).mAP for weight in WEIGHTS] for name in pairs}
 

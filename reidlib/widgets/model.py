@@ -62,10 +62,8 @@ def train_head(
 
 def score(vectors: Sequence[np.ndarray], split: datasets.Dataset) -> ranking.Result:
     """Rank `split`'s gallery for its queries by ready vectors of both."""
-    parts = []
-    for rows, table in zip(vectors, (split.query, split.gallery)):
-        parts += [rows, table.pid.to_numpy(), table.camid.to_numpy()]
-    return ranking.evaluate(*parts)
+    query, gallery = vectors
+    return ranking.evaluate(query, *split.labels[:2], gallery, *split.labels[2:])
 
 
 class Playground(Panel):
