@@ -63,7 +63,7 @@ def parser() -> Parser:
         "the frames in {out} are kept, the same command goes on from there",
         "VIDEO",
     ).add_argument
-    add("--out", type=Path, required=True, metavar="FOLDER", help="where the frames go")
+    add("--out", type=_path, required=True, metavar="FOLDER", help="where the frames go")
     add("--every", default="1s", help="a step in frames (25) or in time (1s, 500ms); default 1s")
 
     add = command(
@@ -73,8 +73,8 @@ def parser() -> Parser:
         untouched,
         "VIDEO",
     ).add_argument
-    add("--out", type=Path, required=True, metavar="FILE", help="boxes as MOT text")
-    add("--video", dest="film", type=Path, metavar="OUT.mp4", help="also a film with the boxes")
+    add("--out", type=_path, required=True, metavar="FILE", help="boxes as MOT text")
+    add("--video", dest="film", type=_path, metavar="OUT.mp4", help="also a film with the boxes")
     _detector(add)
 
     add = command(
@@ -84,9 +84,9 @@ def parser() -> Parser:
         untouched,
         "VIDEO",
     ).add_argument
-    add("--out", type=Path, required=True, metavar="FILE", help="tracks as MOT text")
-    add("--video", dest="film", type=Path, metavar="OUT.mp4", help="also a film with the tracks")
-    add("--truth", type=Path, metavar="GT", help="true tracks as MOT text, to score against")
+    add("--out", type=_path, required=True, metavar="FILE", help="tracks as MOT text")
+    add("--video", dest="film", type=_path, metavar="OUT.mp4", help="also a film with the tracks")
+    add("--truth", type=_path, metavar="GT", help="true tracks as MOT text, to score against")
     _detector(add)
     _features(add)
 
@@ -97,8 +97,8 @@ def parser() -> Parser:
         untouched,
         "SOURCE",
     ).add_argument
-    add("--out", type=Path, required=True, metavar="FEATURES", help="vectors (.npz) and a .csv")
-    add("--tracks", type=Path, metavar="FILE", help="tracks as MOT text; else they are found")
+    add("--out", type=_path, required=True, metavar="FEATURES", help="vectors (.npz) and a .csv")
+    add("--tracks", type=_path, metavar="FILE", help="tracks as MOT text; else they are found")
     _features(add)
 
     add = command(
@@ -108,7 +108,7 @@ def parser() -> Parser:
         "whole epochs are kept in {out}.checkpoint, the same command goes on from there",
         "DATASET",
     ).add_argument
-    add("--out", type=Path, required=True, metavar="MODEL", help="the trained model, .pt")
+    add("--out", type=_path, required=True, metavar="MODEL", help="the trained model, .pt")
     add("--loss", default="triplet", help="triplet (default), contrastive or margin")
     add("--margin", type=float, help="margin; default 0.3 (triplet), 1 (contrastive), 0.2 (margin)")
     add("--backbone", default="tiny", metavar="NAME", help="tiny (default), resnet18, ...")
@@ -132,7 +132,7 @@ def parser() -> Parser:
         "DATASET",
     ).add_argument
     _model(add)
-    add("--out", type=Path, required=True, metavar="FOLDER", help="where the figures go")
+    add("--out", type=_path, required=True, metavar="FOLDER", help="where the figures go")
 
     add = command(
         commands.demo,
@@ -141,12 +141,18 @@ def parser() -> Parser:
         "the files finished so far are in {out}",
     ).add_argument
     add("videos", nargs="*", metavar="VIDEO", help="one a camera; none: the bundled cameras")
-    add("--out", type=Path, required=True, metavar="FOLDER", help="where everything goes")
+    add("--out", type=_path, required=True, metavar="FOLDER", help="where everything goes")
     add("--start", type=float, nargs="+", default=[], metavar="S", help="when each video begins, s")
-    add("--truth", type=Path, nargs="+", default=[], metavar="GT", help="MOT text, one a video")
+    add("--truth", type=_path, nargs="+", default=[], metavar="GT", help="MOT text, one a video")
     _detector(add)
     _features(add)
     return top
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name")
+    return Path(text)
 
 
 def _detector(add: Callable) -> None:

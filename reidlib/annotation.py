@@ -33,7 +33,8 @@ def read_mot(path: str | Path) -> pd.DataFrame:
             row = [float(word) for word in re.split(r"\s*,\s*|\s+", line.strip().rstrip(","))]
         except ValueError:
             row = []
-        if not 6 <= len(row) <= 10 or not np.isfinite(row[:7]).all():
+        used = row[: 9 if len(row) == 9 else 7]
+        if not 6 <= len(row) <= 10 or not (np.abs(used) < 1e15).all():
             raise ValueError(
                 f"{path}, line {number}: {line.strip()[:80]!r}; expected 6 to 10 numbers, "
                 "frame,id,x,y,width,height,confidence,..."

@@ -28,6 +28,10 @@ Frames = Iterator[tuple[int, float, Callable[[], np.ndarray | None]]]  # index, 
 def kind_of(source: Source) -> str:
     """Return "file", "folder", "camera" or "stream"; raises for what does not exist or is empty."""
     path = Path(str(source))
+    if not str(source):
+        raise ValueError(
+            "the name of the video is empty; give a file, a folder or a webcam's number"
+        )
     try:
         str(source).encode()
     except UnicodeEncodeError:  # OpenCV would crash
@@ -42,6 +46,8 @@ def kind_of(source: Source) -> str:
         raise FileNotFoundError(
             f"no such video: {path}; give a file, a folder of frames, a webcam number or an address"
         )
+    if not path.is_file():
+        raise ValueError(f"{path} is neither a file nor a folder; a webcam is given by its number")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty (0 bytes); copy or record it again")
     return "file"
@@ -79,7 +85,7 @@ def frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Frames:
     live = kind == "camera" or (kind == "stream" and promised <= 0)
     # Cameras on RTSP stamp their pictures, which wait in a buffer; other live ones come when taken.
     stamped = not live or str(source).startswith("rtsp")
-    index, seconds, began = 0, -1.0, None
+    index, seconds, began, damaged = 0, -1.0, None, False
 
     def decode() -> np.ndarray | None:
         good, bgr = capture.retrieve()
@@ -88,7 +94,8 @@ def frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Frames:
     try:
         # A damaged stretch of a file takes a few attempts; what lies behind it is still there.
         attempts = range(32 if kind == "file" else 1)
-        while any(capture.grab() for _ in attempts):
+        while (failed := next((n for n in attempts if capture.grab()), None)) is not None:
+            damaged |= failed > 0
             if stamped:
                 stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 # Raw streams have no time stamps, damaged ones repeat them.
@@ -110,6 +117,9 @@ def frames(capture: cv2.VideoCapture, source: Source, kind: str) -> Frames:
     if live or short:
         hint = f" of {promised:.0f} in its header: cut short, damaged, or mislabelled" * short
         warnings.warn(f"{where} stopped after {index} frames{hint}", stacklevel=3)
+    elif damaged:
+        text = f"{where} is damaged: {index} of about {promised:.0f} frames can be read; later "
+        warnings.warn(text + "frames have too low a number, but the right time", stacklevel=3)
 
 
 def _beginning(path: Source) -> float:

@@ -55,7 +55,7 @@ def collect(args) -> str:
 def detect(args) -> str:
     """Detect people frame by frame and write the boxes."""
     about, counts, found = video.probe(args.video), {}, []
-    check_targets([args.video], [args.out, args.film])
+    check_targets([args.video, args.detector], [args.out, args.film])
     detector = detectors.load(args.detector)
     with _film(args.film, about.fps) as film:
         frames = tqdm(_frames(args.video, about), "detect", about.frames, leave=False)
@@ -76,7 +76,8 @@ def track(args) -> str:
     """Track people, write the tracks and score them if the truth is known."""
     about = video.probe(args.video)
     truth = mot.read_truth(args.truth, about.frames) if args.truth else None
-    check_targets([args.video, args.truth], [args.out, args.film])
+    inputs = [args.video, args.truth, args.detector, args.features]
+    check_targets(inputs, [args.out, args.film])
     detector, extractor = detectors.load(args.detector), features.load(args.features)
     with _film(args.film, about.fps) as film:
 
@@ -99,7 +100,8 @@ def extract(args) -> str:
     path = args.out.with_suffix(".npz")
     crops = not args.tracks and (args.source == "plaza" or _is_dataset(args.source))
     about = None if crops else video.probe(args.source)
-    check_targets([args.source, args.tracks], [path, path.with_suffix(".csv")])
+    inputs = [args.source, args.tracks, args.features]
+    check_targets(inputs, [path, path.with_suffix(".csv")])
     extractor = features.load(args.features)
     if args.tracks:
         table = annotation.read_mot(args.tracks)
@@ -179,12 +181,14 @@ def _is_dataset(source: str) -> bool:
 
 def _film(path: Path | None, fps: float):
     """Return a video writer to use in a with-block, or None in one when no film is wanted."""
+    fps = max(fps, video.SLOWEST)
     return video.Writer(path, fps) if path else contextlib.nullcontext()
 
 
 def check_targets(sources: Sequence, targets: Sequence[Path | None]) -> None:
     """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
-    taken = {Path(source).resolve() for source in sources if source and Path(source).exists()}
+    given = [Path(source).resolve() for source in sources if source and Path(source).exists()]
+    taken = {*given, *(path / video.INDEX for path in given)}
     for target in filter(None, targets):
         if target.resolve() in taken:
             raise ValueError(f"{target} is the input, or written twice; give another file to write")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +29,7 @@ def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
             raise ValueError(f"its root is <{root.tag}>, not <annotations>")
         if root.find("image") is not None:
             raise ValueError("it is an export for images; export the task as CVAT for video")
-        labels = {track.get("label") for track in root.iterfind("track")}
+        labels = {str(track.get("label")) for track in root.iterfind("track")}
         if labels and label not in labels:
             raise ValueError(f"it marks {', '.join(sorted(labels))}; give one of these as label=")
         rows = [
@@ -51,6 +52,8 @@ def _cvat_row(track: int, box: ElementTree.Element) -> tuple:
     if not np.isfinite(corners).all():
         raise ValueError(f"track {track} has a box {corners}")
     visibility = 0.5 if box.get("occluded") == "1" else 1.0
+    if not re.fullmatch(r"-?\d+", pid or "-1"):
+        raise ValueError(f"track {track} has the pid {pid!r}; expected a whole number")
     return int(box.get("frame")), track, *corners, visibility, int(pid or -1)
 
 

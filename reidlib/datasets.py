@@ -77,11 +77,11 @@ def load(
     images.
     """
     root = assets.data("plaza", "crops") if str(source) == "plaza" else Path(source)
-    if not root.is_dir():
+    if not str(source) or not root.is_dir():
         raise FileNotFoundError(f"no data set at {root}; expected 'plaza' or an existing folder")
     if (root / "list_train.txt").is_file():
         dataset = _load_msmt17(root)
-    elif any(_folder(root, names) for names in (TRAIN, QUERY, GALLERY)):
+    elif sum(_folder(root, names) is not None for names in (TRAIN, QUERY, GALLERY)) > 1:
         dataset = _load_market(root)  # which says what is missing
     else:
         dataset = split(_read_identities(root), train=train, seed=seed, name=root.name, root=root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,7 @@ class Clip:
     vectors: np.ndarray | None = None  # a row a box, NaN where there is none
     crops: dict[int, list[tuple[int, np.ndarray]]] = field(default_factory=dict)
     seconds: float = 0.0
+    truth_file: Path | None = None
 
     def at(self, frame: int) -> float:
         """Return when a frame was taken, in seconds of the common clock."""
@@ -117,9 +119,9 @@ def clips(
             "the demo goes through a video more than once, which a live one or an address does "
             "not allow; record or download it first"
         )
-    if not all(abs(start) < 1e9 for start in starts):
-        raise ValueError(f"starts are {list(starts)}; expected seconds of one clock")
-    paths = [Path(path).resolve() for path in videos]
+    if not all(abs(start) < 1e11 for start in starts):
+        raise ValueError(f"starts are {list(starts)}; expected finite seconds of one clock")
+    paths = [Path(os.path.abspath(path)) for path in videos]
     names = list(names) or [path.stem.removesuffix("_day") for path in paths]
     if len(set(names)) < len(names) or films.TOGETHER in names:
         names = [f"{number}_{name}" for number, name in enumerate(names, 1)]
@@ -128,11 +130,13 @@ def clips(
         if seconds is not None:
             frames = min(about.frames, math.ceil(seconds * about.fps))
             about = replace(about, frames=frames, duration=frames / about.fps)
-        known = truth[number] if truth else None
-        if known is not None:
-            known = mot.read_truth(known, about.frames)
+        given = truth[number] if truth else None
+        known = None if given is None else mot.read_truth(given, about.frames)
         start = starts[number] if starts else 0.0
-        found.append(Clip(name, path, about, known, calibrations["cameras"].get(name), start))
+        calibration = calibrations["cameras"].get(name)
+        clip = Clip(name, path, about, known, calibration, start)
+        clip.truth_file = None if given is None else Path(given)
+        found.append(clip)
     return found
 
 
@@ -210,6 +214,16 @@ def link(
     return matching.identify(table, rows, rows["identity"]), vectors, rows, means
 
 
+def _refuse_to_overwrite(found: Sequence[Clip], out: Path) -> None:
+    """Raise ValueError if a video or a truth lies where something will be written."""
+    names = [f"{clip.camera}.mp4" for clip in found] + [f"{films.TOGETHER}.mp4", "identities.csv"]
+    names += [f"tracks/{clip.camera}.txt" for clip in found] + ["features.csv", "."]
+    taken = {(out / name).resolve() for name in names}
+    for path in (path for clip in found for path in (clip.path, clip.truth_file) if path):
+        if path.resolve() in taken:
+            raise ValueError(f"--out {out} would write over {path}; choose another folder")
+
+
 def early_and_late(
     rows: pd.DataFrame, table: pd.DataFrame, vectors: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -245,9 +259,7 @@ def run(
     """
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
-    for clip in found:
-        if clip.path.resolve() in (out.resolve(), (out / f"{clip.camera}.mp4").resolve()):
-            raise ValueError(f"--out {out} would write over {clip.path}; choose another folder")
+    _refuse_to_overwrite(found, out)
     assets.check_writable(out / "report.html")
     detector, extractor = detector or detectors.load(), extractor or features.load()
     laps = [("detecting, tracking, embedding", time.perf_counter())]

@@ -12,6 +12,8 @@ import numpy as np
 
 from reidlib import assets
 
+SLOWEST = 0.01  # frames a second that a film can have
+
 
 def read_image(path: str | Path) -> np.ndarray:
     """Return an image file as (H, W, 3) uint8 RGB.
@@ -67,8 +69,8 @@ class Writer:
         self.path, self.fps, self.crf = Path(path), fps, crf
         if self.path.suffix.lower() not in (".mp4", ".mov", ".mkv", ".avi"):
             raise ValueError(f"cannot write {path}; the name must end in .mp4, .mov, .mkv or .avi")
-        if not 0.01 <= fps <= 1000:
-            raise ValueError(f"fps={fps!r}; expected 0.01 to 1000 frames a second")
+        if not SLOWEST <= fps <= 1000:
+            raise ValueError(f"fps={fps!r}; expected {SLOWEST} to 1000 frames a second")
         self.frames, self._shape, self._container = 0, None, None
 
     def __enter__(self) -> Writer:

@@ -164,7 +164,7 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
         # Some processors would round to bfloat16; every machine should give the same numbers.
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
         compiled = core.compile_model(model, "CPU", options)
-        _, dim = compiled.output(0).shape
+        _, dim = compiled.output().shape
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a network from (N, 3, H, W) images to (N, D) vectors, or needs size=: "
@@ -220,14 +220,17 @@ def aggregate(
     if how not in ("mean", "median", "weighted") or (how == "weighted") != (weights is not None):
         raise ValueError(f"how={how!r}; expected mean, median, or weighted together with weights")
     weights = np.ones(len(tracks)) if weights is None else np.asarray(weights, float)
-    if not len(vectors) == len(tracks) == len(weights) or not (weights >= 0).all():
+    if not len(vectors) == len(tracks) == len(weights):
         raise ValueError(
             f"{len(vectors)} vectors, {len(tracks)} tracks, {len(weights)} weights; expected as "
-            "many of each, and weights of 0 and above"
+            "many of each"
         )
+    valid = np.isfinite(vectors).all(axis=1)
+    if not (weights[valid] >= 0).all():
+        raise ValueError("a weight is NaN or below 0; expected 0 or more for each vector")
     names, inverse = np.unique(tracks, return_inverse=True)
     result = np.full((len(names), vectors.shape[1]), np.nan, np.float32)
-    inverse = pd.Series(inverse)[np.isfinite(vectors).all(axis=1)]
+    inverse = pd.Series(inverse)[valid]
     for i, rows in inverse.groupby(inverse).groups.items():
         part, weight = vectors[rows], weights[rows] + 1e-12
         one = np.median(part, axis=0) if how == "median" else weight @ part / weight.sum()

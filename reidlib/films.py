@@ -24,11 +24,11 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
     """
     paths = [folder / f"{clip.camera}.mp4" for clip in clips]
     height = min(360, round(1920 / sum(clip.about.width / clip.about.height for clip in clips)))
-    fps = clips[0].about.fps
+    fps = max(clips[0].about.fps, video.SLOWEST)
     with contextlib.ExitStack() as stack:
         open_film = stack.enter_context
         writers = [
-            open_film(video.Writer(path, clip.about.fps, crf=27))
+            open_film(video.Writer(path, max(clip.about.fps, video.SLOWEST), crf=27))
             for path, clip in zip(paths, clips)
         ]
         joined = None

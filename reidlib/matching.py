@@ -178,6 +178,8 @@ def link(
     NaN vector stays alone. Raises ValueError for missing columns and lengths that differ.
     """
     boxes.require(tracklets, ["camera", "start", "end"], "the table of tracklets")
+    if not len(tracklets) and not len(vectors):
+        return np.ones(0, int)
     vectors = np.asarray(vectors, float)
     timed = np.isfinite(tracklets[["start", "end"]].to_numpy(float)).all()
     if vectors.ndim != 2 or len(tracklets) != len(vectors) or not timed:

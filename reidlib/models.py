@@ -87,19 +87,27 @@ class LayerFeatures(nn.Module):
         node, nodes = layer, {f"{name}." for name in get_graph_node_names(network)[1]}
         while node and not any(name.startswith(f"{node}.") for name in nodes):
             node = node.rpartition(".")[0]
-        self.layers = cut(network, {node: "out"})
-        self.heard = {}
-        if node != layer:
-            inner = self.layers.get_submodule(layer)
-            inner.register_forward_hook(lambda _, __, out: self.heard.update(out=out))
+        self.layers, self.inner = cut(network, {node: "out"}), layer if node != layer else None
         self.eval()  # the dry run must not move the batch statistics
-        with torch.no_grad():
-            self.dim = self(torch.zeros(1, 3, *SIZE)).shape[1]
+        try:
+            with torch.no_grad():
+                self.dim = self(torch.zeros(1, 3, *SIZE)).shape[1]
+        except (AttributeError, ValueError) as error:  # it does nothing here, or is used repeatedly
+            raise ValueError(f"layer {layer!r} gives no output of its own; take another") from error
         self.train()
 
     def forward(self, x):
-        x = self.layers(x)["out"]
-        x = self.heard.pop("out", x)
+        if self.inner:
+            heard = []
+            module = self.layers.get_submodule(self.inner)
+            hook = module.register_forward_hook(lambda _, __, out: heard.append(out))
+            try:
+                self.layers(x)
+            finally:
+                hook.remove()
+            (x,) = heard
+        else:
+            x = self.layers(x)["out"]
         return x.mean(dim=(2, 3)) if x.ndim == 4 else x.flatten(1)
 
 
@@ -125,7 +133,7 @@ def backbone(
     assets.Unavailable when they cannot be downloaded.
     """
     match = TINY.fullmatch(name)
-    if match and float(match[1] or 1) >= 0.1:
+    if match and 0.1 <= float(match[1] or 1) <= 8:
         if pretrained or layer:
             raise ValueError(
                 f"{name!r} has neither ImageNet weights nor layers to choose from; load('plaza') "
@@ -135,7 +143,7 @@ def backbone(
     if name not in backbones():
         raise ValueError(
             f"unknown backbone {name!r}; choose from {', '.join(backbones())}, or tiny "
-            "with another width and 1, 2, 4 or 8 stripes, such as tiny-x1.5-s4"
+            "with a width from 0.1 to 8 and 1, 2, 4 or 8 stripes, such as tiny-x1.5-s4"
         )
     import torchvision
 
@@ -151,7 +159,10 @@ def _load_imagenet(network: nn.Module, name: str) -> None:
 
     weights = torchvision.models.get_model_weights(name).DEFAULT
     try:
-        network.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
+        state = weights.get_state_dict(check_hash=True, weights_only=True)
+        # The files of DenseNet are older than the names of its layers.
+        old = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+        network.load_state_dict({old.sub(r"\1\2", name): value for name, value in state.items()})
     except OSError as error:  # urllib's errors are OSErrors
         raise assets.Unavailable(
             f"the ImageNet weights of {name} have to be downloaded, but that failed ({error}); "

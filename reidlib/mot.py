@@ -110,7 +110,7 @@ def _checked(table: pd.DataFrame, label: str) -> pd.DataFrame:
         if not table.counts.any():
             raise ValueError(
                 "truth holds no boxes to score against in the frames of this clip; check that it "
-                "belongs to the clip and is ground truth"
+                "belongs to the clip and is ground truth (of nine columns, class 1 is a person)"
             )
     twice = table[table.duplicated(["frame", "track"])]
     if len(twice):

@@ -215,8 +215,8 @@ def _cost(output, labels, metric, id_loss, label_smoothing):
     score = {"metric_loss": cost.item()}
     if not math.isfinite(score["metric_loss"]):
         raise ValueError(
-            f"the loss became {score['metric_loss']}; try a lower learning rate, and look for NaN "
-            "in the data. A checkpoint holds the last whole epoch"
+            f"the loss became {score['metric_loss']}; try a lower learning rate or margin, and "
+            "look for NaN in the data"
         )
     if logits is not None:
         logits = logits.float()

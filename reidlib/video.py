@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from reidlib import assets, capture
 from reidlib.capture import DEFAULT_FPS, Source, display_name, kind_of
-from reidlib.encoding import Writer, read_image, write, write_image  # noqa: F401
+from reidlib.encoding import SLOWEST, Writer, read_image, write, write_image  # noqa: F401
 
 INDEX = "frames.csv"  # what `extract` leaves beside its frames: frame, time, path
 
@@ -162,7 +162,7 @@ def convert(source: Source, target: str | Path, fps: float | None = None, crf: i
         return len(extract(source, target))
     about = probe(source)
     frames = tqdm(read(source), "convert", about.frames, unit="frame", leave=False, delay=2)
-    return write(target, (image for _, _, image in frames), fps or about.fps, crf)
+    return write(target, (image for _, _, image in frames), fps or max(about.fps, SLOWEST), crf)
 
 
 def _claim(folder: Path, source: Source) -> None:
@@ -187,8 +187,12 @@ def _folder(folder: Path) -> pd.DataFrame:
     """Return frame, time and path of the images in a folder, in order."""
     if (folder / INDEX).exists():
         try:
-            table = pd.read_csv(folder / INDEX)[["frame", "time", "path"]]
+            table = pd.read_csv(folder / INDEX, dtype={"path": str})[["frame", "time", "path"]]
             table = table.astype({"frame": int, "time": float})
+            if table.path.isna().any() or table.frame.duplicated().any():
+                raise ValueError("a path is missing, or a frame there twice")
+            if not np.isfinite(table.time).all():
+                raise ValueError("a time is missing")
         except (KeyError, ValueError) as error:
             raise ValueError(
                 f"{folder / INDEX} is not the table frame, time, path of an extraction ({error}); "

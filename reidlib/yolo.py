@@ -91,7 +91,7 @@ def _is_detection(output: list[int | None], names: dict | None) -> bool:
         return False
     rows, columns = output[1:]
     if names:
-        return columns == 6 or rows == 4 + len(names)
+        return columns == 6 or rows == 4 + len(names) > 4 + max(names)
     return columns == 6 or (rows is not None and 4 < rows < (columns or np.inf))
 
 
@@ -100,18 +100,22 @@ def _class_names(model, path: Path) -> dict[int, str] | None:
 
     Without them class 0 is people: COCO's order, and that of any detector of people only.
     """
-    metadata = path.parent / "metadata.yaml"
-    if metadata.exists():
-        import yaml
+    import yaml
 
-        try:
+    metadata, names = path.parent / "metadata.yaml", None
+    try:
+        if path.suffix == ".xml" and metadata.exists():
             names = yaml.safe_load(metadata.read_text(encoding="utf-8"))["names"]
-            return dict(enumerate(names) if isinstance(names, list) else names)
-        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-            raise ValueError(f"{metadata} does not name the classes; export again") from error
-    if model.has_rt_info(["framework", "names"]):  # where OpenVINO puts the metadata of ONNX files
-        return ast.literal_eval(model.get_rt_info(["framework", "names"]).astype(str))
-    return None
+        elif model.has_rt_info(["framework", "names"]):  # where OpenVINO puts ONNX files' metadata
+            names = ast.literal_eval(model.get_rt_info(["framework", "names"]).astype(str))
+        if names is None:
+            return None
+        pairs = enumerate(names) if isinstance(names, list) else names.items()
+        return {int(number): str(name) for number, name in pairs}
+    except (KeyError, TypeError, ValueError, AttributeError, SyntaxError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path} does not say what its classes are called; export again"
+        ) from error
 
 
 def _fit(model, height: int, width: int):

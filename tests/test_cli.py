@@ -240,6 +240,9 @@ def test_an_input_is_never_the_output(call, clip, people, detector, tmp_path):
     frames = tmp_path / "frames"
     call("collect", clip, "--out", frames)
     refused(call("collect", frames, "--out", frames), "is the input")
+    refused(call("detect", frames, "--out", frames / "frames.csv"), "is the input")
+    refused(call("evaluate", ""), "no data set")
+    refused(call("collect", clip, "--out", ""), "empty name")
     assert tracks.read_bytes() == before and video.probe(clip).frames == 20
 
 

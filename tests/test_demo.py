@@ -245,8 +245,23 @@ def test_names_that_are_taken(plaza, tmp_path):
 
 def test_odd_clocks(plaza):
     for start in (float("nan"), float("inf"), 1e18):
-        with pytest.raises(ValueError, match="expected seconds of one clock"):
+        with pytest.raises(ValueError, match="expected finite seconds of one clock"):
             demo.clips(plaza[:1], starts=[start])
+    assert demo.clips(plaza[:1], starts=[1_780_000_000])[0].at(12) > 1_780_000_000
+
+
+def test_nothing_that_was_given_is_written_over(plaza, tmp_path):
+    tools = {"detector": detector, "extractor": extractor}
+    joined, truth = tmp_path / "side_by_side.mp4", tmp_path / "tracks" / "b.txt"
+    joined.write_bytes(plaza[0].read_bytes())
+    truth.parent.mkdir()
+    truth.write_bytes(plaza[1].with_suffix(".txt").read_bytes())
+    for videos, given in (([joined, plaza[1]], ()), (plaza[1:], [truth])):
+        with pytest.raises(ValueError, match="would write over .*(side_by_side.mp4|b.txt)"):
+            demo.run(videos, tmp_path, truth=given, **tools)
+    link = tmp_path / "north.mp4"
+    link.symlink_to(plaza[0])
+    assert demo.clips([link])[0].camera == "north"
 
 
 def test_bad_input_writes_nothing(plaza, tmp_path):

@@ -179,8 +179,11 @@ def test_an_export_without_people(bright, tmp_path):
     ("metadata", "match"),
     [
         ("names: {0: person, 1: dog}", "which are not boxes with a score a class"),
-        ("task: detect", "does not name the classes"),
-        ("names: [", "does not name the classes"),
+        ("task: detect", "does not say what its classes are called"),
+        ("names: [", "does not say what its classes are called"),
+        ("names: {a: person}", "does not say what its classes are called"),
+        ("names: {0: 3, 1: 4}", "expected a class 'person'"),
+        ("names: {9: person}", "which are not boxes"),
     ],
 )
 def test_an_export_that_is_something_else(bright, tmp_path, metadata, match):
@@ -188,6 +191,13 @@ def test_an_export_that_is_something_else(bright, tmp_path, metadata, match):
     (folder / "metadata.yaml").write_text(metadata)
     with pytest.raises(ValueError, match=match):
         detectors.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("names", ["[person]", "{'0': person}", "{0: person}"])
+def test_ways_to_name_classes(bright, tmp_path, names):
+    folder = shutil.copytree(bright, tmp_path / "other")
+    (folder / "metadata.yaml").write_text(f"names: {names}")
+    assert len(detectors.load(folder, device="cpu")([frame()])[0])
 
 
 def test_features_are_not_boxes():

@@ -1,7 +1,9 @@
 """Networks: shapes, names, files, and files that are not what they should be."""
 
+import copy
 import os
 import pickle
+import re
 
 import pytest
 import torch
@@ -105,6 +107,19 @@ def test_a_layer_inside_a_block_that_cannot_be_cut():
     whole(x)
     torch.testing.assert_close(network(x), heard[0].mean(dim=(2, 3)))
     assert network(x).shape == (2, network.dim)
+    torch.testing.assert_close(copy.deepcopy(network).eval()(x), network(x))
+    with pytest.raises(ValueError, match="gives no output of its own"):
+        models.backbone("efficientnet_b0", layer="features.2.0.stochastic_depth")
+
+
+def test_old_names_in_downloaded_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    state = torchvision.models.densenet121().state_dict()
+    old = {re.sub(r"(denselayer\d+\.\w+)(\d\.)", r"\1.\2", k): v for k, v in state.items()}
+    assert set(old) != set(state)
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(old, tmp_path / "hub" / "checkpoints" / "densenet121-a639ec97.pth")
+    models.backbone("densenet121", pretrained=True)
 
 
 def test_head_and_network_return_unit_rows():
