@@ -1,4 +1,5 @@
 import json
+import os
 import re
 
 import cv2
@@ -259,9 +260,12 @@ def test_nothing_that_was_given_is_written_over(plaza, tmp_path):
     for videos, given in (([joined, plaza[1]], ()), (plaza[1:], [truth])):
         with pytest.raises(ValueError, match="would write over .*(side_by_side.mp4|b.txt)"):
             demo.run(videos, tmp_path, truth=given, **tools)
-    link = tmp_path / "north.mp4"
-    link.symlink_to(plaza[0])
-    assert demo.clips([link])[0].camera == "north"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_keeps_its_name(plaza, tmp_path):
+    (tmp_path / "north.mp4").symlink_to(plaza[0])
+    assert demo.clips([tmp_path / "north.mp4"])[0].camera == "north"
 
 
 def test_bad_input_writes_nothing(plaza, tmp_path):
