@@ -62,13 +62,15 @@ def _installed(*packages: str) -> list[str]:
 def save_memory() -> None:
     """Keep every lesson below 1.3 GB on Linux, since Binder has 2 GB.
 
-    Each large array is taken back at once, where the C library would keep some 100 MB of them; this
-    costs lesson 04 some of its time. Without a GPU, PyTorch need not load the 70 MB of Triton, its
-    compiler for GPUs.
+    Arrays above 8 MB are given back to the system at once, and after each cell so is the rest that
+    lies idle: the C library would keep it. Less than 8 MB would slow training by a quarter. Without
+    a GPU, PyTorch need not load the 70 MB of Triton, its compiler for GPUs.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for setting in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            libc.mallopt(setting, 2 << 20)
+            libc.mallopt(setting, 8 << 20)
+        if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
+            shell.events.register("post_run_cell", lambda _: libc.malloc_trim(0))
     if shutil.which("nvidia-smi") is None:
         sys.modules.setdefault("triton", None)  # to Python, a package that is not installed
 
