@@ -192,7 +192,7 @@ def export_market(
     boxes.require(table, ["frame", "pid", *BOX])
     named = table[table.pid >= 0]
     _refuse_conflicts(named, "pid")
-    check_length(source, named)
+    check_length(named, video.probe(source).frames, source)
     groups, rows = dict(list(named.groupby("frame"))), []
     for frame, _, image in video.read(source, every):
         if frame not in groups:
@@ -206,9 +206,8 @@ def export_market(
     return pd.DataFrame(rows, columns=["path", "pid", "camid", "frame"])
 
 
-def check_length(source: video.Source, table: pd.DataFrame) -> None:
-    """Raise ValueError when a table of boxes goes on after the video `source` has ended."""
-    length = video.probe(source).frames
+def check_length(table: pd.DataFrame, length: int | None, source: video.Source) -> None:
+    """Raise ValueError when a table of boxes goes on after the `length` frames of a video."""
     if length is not None and len(table) and table.frame.max() >= length:
         raise ValueError(
             f"the table has frame {table.frame.max()}, but {source} has {length} frames from 0; "

@@ -107,8 +107,8 @@ def extract(args) -> str:
         table = annotation.read_mot(args.tracks)
         if table.empty:
             raise ValueError(f"{args.tracks} holds no boxes; track the video first")
-        annotation.check_length(args.source, table)
-        vectors = _embed_tracks(args.source, table, extractor)
+        annotation.check_length(table, about.frames, args.source)
+        vectors = _embed_tracks(args.source, table, extractor, about.frames)
     elif crops:
         data = datasets.load(args.source)
         parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
@@ -142,13 +142,11 @@ def embed(table: pd.DataFrame, extractor: Callable) -> np.ndarray:
     return np.concatenate([extractor(datasets.read_images(paths)) for paths in bar])
 
 
-def _embed_tracks(source: str, table: pd.DataFrame, extractor) -> np.ndarray:
+def _embed_tracks(source: str, table: pd.DataFrame, extractor, length: int | None) -> np.ndarray:
     """Return a vector for each box of a video, NaN where a box covers no pixel."""
     vectors = np.full((len(table), extractor.dim), np.nan, np.float32)
     rows = table.groupby("frame").indices
-    for index, _, image in tqdm(
-        video.read(source), "embed", video.probe(source).frames, leave=False
-    ):
+    for index, _, image in tqdm(video.read(source), "embed", length, leave=False):
         here = rows.get(index, np.empty(0, int))
         corners = table[BOX].to_numpy()[here]
         inside = boxes.visible(corners, *image.shape[1::-1])

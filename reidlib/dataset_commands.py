@@ -43,7 +43,8 @@ def train(args) -> str:
 def evaluate(args) -> str:
     """Score a model by the Market-1501 protocol, with intervals over identities."""
     data, extractor = datasets.load(args.dataset), features.load(args.model)
-    query, gallery, labels = _embedded(data, extractor)
+    labels = _check_scorable(data)
+    query, gallery = embed(data.query, extractor), embed(data.gallery, extractor)
     results = {"as embedded": ranking.evaluate(query, *labels[:2], gallery, *labels[2:])}
     if args.rerank:
         distances = ranking.rerank(query, gallery)
@@ -64,9 +65,9 @@ def visualize(args) -> str:
     from reidlib.plots import model, style
 
     data, extractor = datasets.load(args.dataset), features.load(args.model)
-    _check_scorable(data)
+    labels = _check_scorable(data)
     assets.check_writable(args.out / "rank_grid.png")
-    query, gallery, labels = _embedded(data, extractor)
+    query, gallery = embed(data.query, extractor), embed(data.gallery, extractor)
     result = ranking.evaluate(query, *labels[:2], gallery, *labels[2:])
     order, away = ranking.top(query, gallery, 10, junk=ranking.junk(*labels))
 
@@ -125,12 +126,6 @@ def _confusion(true: np.ndarray, answers: np.ndarray):
 
 def _part(people: np.ndarray) -> str:
     return f"{min(SHOWN, len(people))} of {len(people)} people"
-
-
-def _embedded(data: datasets.Dataset, extractor) -> tuple[np.ndarray, np.ndarray, list]:
-    """Return query and gallery vectors, and their labels as `ranking` takes them."""
-    labels = _check_scorable(data)
-    return embed(data.query, extractor), embed(data.gallery, extractor), labels
 
 
 def _check_scorable(data: datasets.Dataset) -> list[np.ndarray]:
