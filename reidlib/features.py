@@ -130,9 +130,24 @@ def _torch(name: str, network, size: tuple[int, int], device: str, threshold=Non
     from reidlib import training
 
     device = training.pick_device(device)
-    network.eval().to(device, memory_format=torch.channels_last)
+    fold(network).to(device, memory_format=torch.channels_last)
     run = partial(training.embed, network, batch=64)
     return Extractor(name, network.dim, size, run, threshold, batch=512)
+
+
+def fold(network):
+    """Return `network`, changed in place, with batch normalisations folded into convolutions.
+
+    It gives the same features to rounding, up to a fifth faster, and can no longer be trained.
+    """
+    from torch.fx.experimental.optimization import fuse
+
+    network.eval()
+    whole = getattr(network, "backbone", network)
+    if not getattr(whole, "inner", None):  # the output of a layer that is listened to must not move
+        for name, part in list(whole.named_children()):
+            setattr(whole, name, fuse(part, inplace=True))
+    return network
 
 
 def _checkpoint(name: str, path: Path, size: tuple[int, int] | None, device: str) -> Extractor:

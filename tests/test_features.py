@@ -145,6 +145,30 @@ def test_background_suppression_ignores_the_border():
     assert (masked[0] @ masked[1].T).item() > plain.item() + 0.02
 
 
+@pytest.mark.parametrize("name", ["tiny-x2-s4", "mobilenet_v3_small", "siamese"])
+def test_folding_keeps_the_features(name):
+    torch.manual_seed(0)
+    build = models.SiameseNetwork if name == "siamese" else models.backbone
+    network = build("tiny" if name == "siamese" else name)
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+    x = torch.randn(2, 3, 128, 64)
+    with torch.no_grad():
+        before, after = network.eval()(x), features.fold(network)(x)
+    assert norms and not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+
+
+def test_folding_leaves_a_layer_that_is_listened_to():
+    network = models.backbone("mobilenet_v3_small", layer="features.0.0").eval()
+    x = torch.randn(2, 3, 128, 64)
+    with torch.no_grad():
+        before = network(x)
+        assert network.inner and torch.equal(features.fold(network)(x), before)
+
+
 def test_checkpoint_of_ours(checkpoint):
     extractor = features.load(checkpoint)
     assert (extractor.dim, extractor.size, extractor.threshold) == (32, (64, 32), 0.25)
