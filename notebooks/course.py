@@ -59,6 +59,11 @@ def _installed(*packages: str) -> list[str]:
     return pins
 
 
+def _give_back(_result) -> None:
+    """Give the memory that lies idle back to the system; IPython calls it with a cell's result."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def save_memory() -> None:
     """Keep every lesson below 1.3 GB on Linux, since Binder has 2 GB.
 
@@ -70,7 +75,7 @@ def save_memory() -> None:
         for setting in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
             libc.mallopt(setting, 8 << 20)
         if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
-            shell.events.register("post_run_cell", lambda _: libc.malloc_trim(0))
+            shell.events.register("post_run_cell", _give_back)  # once, however often it is called
     if shutil.which("nvidia-smi") is None:
         sys.modules.setdefault("triton", None)  # to Python, a package that is not installed
 

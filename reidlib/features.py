@@ -131,7 +131,7 @@ def _torch(name: str, network, size: tuple[int, int], device: str, threshold=Non
 
     device = training.pick_device(device)
     fold(network).to(device, memory_format=torch.channels_last)
-    run = partial(training.embed, network, batch=64)
+    run = partial(training.embed, network)
     return Extractor(name, network.dim, size, run, threshold, batch=512)
 
 

@@ -29,7 +29,6 @@ OPTIMISERS = {
     "adamw": torch.optim.AdamW,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
-IMAGENET = transforms.IMAGENET_MEAN, transforms.IMAGENET_STD
 SETTINGS = (
     "margin", "mining", "beta", "id_loss", "label_smoothing", "epochs", "identities", "images",
     "optimiser", "lr", "weight_decay", "schedule", "warmup", "size", "seed",
@@ -60,8 +59,10 @@ def to_input(batch: np.ndarray, device: torch.device | str = "cpu") -> torch.Ten
     if batch.ndim == 2:
         return torch.from_numpy(batch).to(device, torch.float32)
     values = torch.from_numpy(np.ascontiguousarray(batch)).to(device).float()
-    rows = values.view(-1, batch.shape[2] * 3)  # of pixels: three channels alone would be slow
-    mean, std = (torch.tensor(s, device=device).repeat(batch.shape[2]) for s in IMAGENET)
+    # As transforms.normalise, by row of pixels, in the network's own threads: three times as fast.
+    statistics = transforms.NORMALISATIONS["imagenet"]
+    mean, std = (torch.tensor(s, device=device).repeat(batch.shape[2]) for s in statistics)
+    rows = values.view(-1, len(mean))
     torch.addcmul(-mean / std, rows, 1 / (255 * std), out=rows)
     return values.permute(0, 3, 1, 2)
 
