@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reidlib import features, models, training
+from reidlib.features import extractors
+from reidlib.model import embedding, networks
 
 COUNT, BATCHES, ROUNDS = 1024, (32, 64), 15
 
@@ -39,9 +40,9 @@ def seconds(function, *arguments) -> float:
 
 def compare(name: str, crops: np.ndarray) -> dict:
     """Return images a second of the bare network and of the extractor, and their ratio."""
-    extractor = features.load(name, pretrained=False)
-    network = models.backbone(name).eval().to(memory_format=torch.channels_last)
-    every = [training.to_input(crops).split(size) for size in BATCHES]
+    extractor = extractors.load(name, pretrained=False)
+    network = networks.backbone(name).eval().to(memory_format=torch.channels_last)
+    every = [embedding.to_input(crops).split(size) for size in BATCHES]
     rounds = [
         [*(seconds(bare, network, batches) for batches in every), seconds(extractor, crops)]
         for _ in range(ROUNDS)
@@ -58,7 +59,7 @@ def compare(name: str, crops: np.ndarray) -> dict:
 
 def main() -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    crops = np.random.default_rng(0).integers(0, 256, (COUNT, *models.SIZE, 3), dtype=np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (COUNT, *networks.SIZE, 3), dtype=np.uint8)
     names = sys.argv[1:] or ["tiny", "mobilenet_v3_small", "resnet18"]
     print(f"{COUNT} crops of 128x64, {torch.get_num_threads()} threads, bare batches of {BATCHES}")
     print(pd.DataFrame([compare(name, crops) for name in names]).to_string(index=False))

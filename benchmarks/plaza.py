@@ -11,17 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib import (
-    annotation,
-    assets,
-    datasets,
-    demo,
-    detectors,
-    features,
-    mot,
-    ranking,
-    video,
-)
+from reidlib import assets
+from reidlib.collection import datasets, formats, video
+from reidlib.demonstration import pipeline
+from reidlib.detection import detectors, scores
+from reidlib.features import extractors
+from reidlib.model import ranking
 
 SCENARIOS = ("clothes", "dusk", "pose", "occlusion", "lowres")
 
@@ -32,7 +27,7 @@ def identification(names: list[str]) -> pd.DataFrame:
     normal = datasets.load("plaza")
     gallery = datasets.read_images(normal.gallery.path)
     for name in names:
-        extractor = features.load(name)
+        extractor = extractors.load(name)
         known = extractor(gallery)
         for scenario in (None, *SCENARIOS):
             query = (datasets.load("plaza", scenario=scenario) if scenario else normal).query
@@ -54,24 +49,24 @@ def detection(names: list[str], clips: list[str]) -> pd.DataFrame:
     for name in names:
         detector = detectors.load(name, confidence=0.01)
         for clip in clips:
-            truth = annotation.read_mot(assets.data("plaza", "truth", f"{clip}.txt"))
+            truth = formats.read_mot(assets.data("plaza", "truth", f"{clip}.txt"))
             frames = video.read(assets.data("plaza", "clips", f"{clip}.mp4"))
             found = [detector([image])[0].assign(frame=index) for index, _, image in frames]
-            score = mot.average_precision(truth, pd.concat(found), visibility=0.3)
+            score = scores.average_precision(truth, pd.concat(found), visibility=0.3)
             table.loc[clip, Path(name).stem] = score
     return table.rename_axis("AP50").reset_index()
 
 
 def following(detector: str, extractor: str, clips: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return scores of tracks, each camera and linked, and how pure the links are."""
-    find, look = detectors.load(detector), features.load(extractor)
+    find, look = detectors.load(detector), extractors.load(extractor)
     paths = [assets.data("plaza", "clips", f"{clip}.mp4") for clip in clips]
     truth = [assets.data("plaza", "truth", f"{clip}.txt") for clip in clips]
-    found = demo.clips(paths, truth)
+    found = pipeline.clips(paths, truth)
     for clip in found:
-        demo.follow(clip, find, look)
-    table, *_ = demo.link(found, look.threshold)
-    return demo.scores(found, table)
+        pipeline.follow(clip, find, look)
+    table, *_ = pipeline.link(found, look.threshold)
+    return pipeline.scores(found, table)
 
 
 def show(title: str, table: pd.DataFrame) -> None:

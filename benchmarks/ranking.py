@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np
 import psutil
 
-from reidlib import ranking
+from reidlib.model import distances, ranking
 
 QUERIES, GALLERY, DIM, PEOPLE, CAMERAS, BLOCK = 3368, 15913, 512, 750, 6, 128
 NOISE = {"well separated": 0.5, "hard": 3.0, "random": 1e4}  # beside centres of variance 1
@@ -127,7 +127,7 @@ def measure(what: str, noise: str, folder: Path) -> dict:
         figures["product"], figures["seconds"] = np.min(pairs, axis=0).tolist()
         figures["rank-1"], figures["mAP"] = float(result.cmc[0]), result.mAP
     else:
-        function = ranking.rerank if what == "sparse" else dense_rerank
+        function = distances.rerank if what == "sparse" else dense_rerank
         figures["seconds"], result = seconds(function, query, gallery)
         figures["MB"] = (peak() - before) / 1e6
         labels = *query_labels, gallery_pids, gallery_camids

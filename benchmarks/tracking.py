@@ -21,7 +21,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from reidlib import annotation, detectors, drawing, features, mot, tracking, video
+from reidlib import drawing
+from reidlib.collection import formats, video
+from reidlib.detection import detectors, scores, tracking
+from reidlib.features import extractors
 
 COLUMNS = ["frame", "track", "x1", "y1", "x2", "y2", "confidence"]
 WARM_UP = 16  # frames
@@ -33,7 +36,7 @@ def draw(index, image, tracks):
 
 def ours(clip, weights, embedding=None):
     detector = detectors.load(weights)
-    extractor = features.load(embedding) if embedding else None
+    extractor = extractors.load(embedding) if embedding else None
 
     def run(stop=None):
         return tracking.track(clip, detector, extractor, on_frame=draw, stop=stop)
@@ -95,7 +98,7 @@ def measure(load, out):
     start = time.perf_counter()
     table = run()
     seconds = time.perf_counter() - start
-    annotation.write_mot(table, out)
+    formats.write_mot(table, out)
     fps = (int(table.frame.max()) + 1) / seconds
     print(json.dumps({"fps": fps, "MB": peak_megabytes()}))
 
@@ -114,7 +117,7 @@ def main():
     if args.one:
         measure(loaders[args.one[0]], args.one[1])
         return
-    truth = annotation.read_mot(args.truth)
+    truth = formats.read_mot(args.truth)
     print(f"{'':20} {'fps':>6} {'MB':>5} {'MOTA':>6} {'IDF1':>6} {'HOTA':>6} switches", flush=True)
     for name in loaders:
         if args.only and name not in args.only:
@@ -127,7 +130,7 @@ def main():
                 print(f"{name:20} failed: {done.stderr.strip().splitlines()[-1]}", flush=True)
                 continue
             cost = json.loads(done.stdout.strip().splitlines()[-1])
-            score = mot.evaluate(truth, annotation.read_mot(out))
+            score = scores.evaluate(truth, formats.read_mot(out))
         print(
             f"{name:20} {cost['fps']:6.1f} {cost['MB']:5.0f} {score.MOTA:6.3f} {score.IDF1:6.3f} "
             f"{score.HOTA:6.3f} {int(score.switches):8d}",

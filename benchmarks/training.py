@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from reidlib import models, training
+from reidlib.model import embedding, networks, training
 
 PEOPLE, EACH, BATCH, ROUNDS = 64, 16, 64, 21
 
@@ -36,11 +36,11 @@ def bare(network, optimiser, batches) -> None:
 
 def compare(name: str, crops: np.ndarray, pids: np.ndarray) -> dict:
     """Return images a second of the bare loop and of `training.fit`, and their ratio."""
-    network = models.SiameseNetwork(name, classes=PEOPLE).to(memory_format=torch.channels_last)
+    network = networks.SiameseNetwork(name, classes=PEOPLE).to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad])
-    ours = models.SiameseNetwork(name, classes=PEOPLE)
+    ours = networks.SiameseNetwork(name, classes=PEOPLE)
     batches = [
-        (training.to_input(crops[i : i + BATCH]), torch.from_numpy(pids[i : i + BATCH]))
+        (embedding.to_input(crops[i : i + BATCH]), torch.from_numpy(pids[i : i + BATCH]))
         for i in range(0, len(crops), BATCH)
     ]
     loops = []
@@ -65,7 +65,7 @@ def compare(name: str, crops: np.ndarray, pids: np.ndarray) -> dict:
 def main() -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     rng = np.random.default_rng(0)
-    crops = rng.integers(0, 256, (PEOPLE * EACH, *models.SIZE, 3), dtype=np.uint8)
+    crops = rng.integers(0, 256, (PEOPLE * EACH, *networks.SIZE, 3), dtype=np.uint8)
     pids = rng.permutation(np.repeat(np.arange(PEOPLE), EACH))
     names = sys.argv[1:] or ["tiny", "mobilenet_v3_small"]
     print(f"{len(crops)} crops of 128x64, {torch.get_num_threads()} threads, batches of {BATCH}")

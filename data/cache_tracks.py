@@ -11,22 +11,25 @@ from __future__ import annotations
 import pandas as pd
 from tqdm.auto import tqdm
 
-from reidlib import annotation, assets, detectors, features, tracking, video
+from reidlib import assets
+from reidlib.collection import formats, video
+from reidlib.detection import detectors, tracking
+from reidlib.features import extractors
 
 
 def main() -> None:
     plaza = assets.data("plaza")
     cautious = detectors.load("plaza")
     eager = detectors.load("plaza", confidence=0.05)
-    extractor = features.load("plaza")
+    extractor = extractors.load("plaza")
     for clip in tqdm(sorted((plaza / "clips").glob("*.mp4")), "clips"):
         found = [
             eager([image])[0].assign(frame=index, track=-1)
             for index, _, image in video.read(clip)
         ]
         name = f"{clip.stem}.txt"
-        annotation.write_mot(pd.concat(found), plaza / "detections" / name)
-        annotation.write_mot(tracking.track(clip, cautious, extractor), plaza / "tracks" / name)
+        formats.write_mot(pd.concat(found), plaza / "detections" / name)
+        formats.write_mot(tracking.track(clip, cautious, extractor), plaza / "tracks" / name)
 
 
 if __name__ == "__main__":

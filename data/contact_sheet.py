@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reidlib import annotation, assets, encoding, video
+from reidlib import assets
+from reidlib.collection import encoding, formats, video
 
 HERE = assets.data()
 CLIPS = ("c1_day", "c2_day", "c3_day", "c2_dusk", "c3_dusk", "c4_hall")
@@ -16,7 +17,7 @@ def frames() -> np.ndarray:
     """Return six frames, two rows of three, each the fullest of its clip."""
     tiles = []
     for clip in CLIPS:
-        truth = annotation.read_mot(HERE / "plaza" / "truth" / f"{clip}.txt")
+        truth = formats.read_mot(HERE / "plaza" / "truth" / f"{clip}.txt")
         fullest = truth[truth.visibility > 0.5].groupby("frame").size().idxmax()
         path = HERE / "plaza" / "clips" / f"{clip}.mp4"
         tiles.append(next(video.read(path, start=int(fullest)))[2])
@@ -27,7 +28,7 @@ def frames() -> np.ndarray:
 def crops(width: int) -> np.ndarray:
     """Return people in two columns, each by all six cameras."""
     paths = sorted((HERE / "plaza" / "crops" / "query").glob("*.jpg"))
-    names = [annotation.parse_market_name(path) for path in paths]
+    names = [formats.parse_market_name(path) for path in paths]
     people = sorted({name.pid for name in names if name.pid > 0})
     chosen = people[:: len(people) // PEOPLE][:PEOPLE]
     strips = []

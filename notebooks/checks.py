@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from reidlib import boxes, quality
-from reidlib.association import assign
+from reidlib import boxes
+from reidlib.collection import cameras
+from reidlib.detection.association import assign
 
 
 def check(test: Callable[..., str | None]) -> Callable[..., bool]:
@@ -39,8 +40,8 @@ def check(test: Callable[..., str | None]) -> Callable[..., bool]:
 
 @check
 def check_01_lens(millimetres: float) -> str | None:
-    pixels = quality.focal_pixels(1920, millimetres, 4.8)
-    here = float(quality.pixels_per_metre(15, pixels, height=3.5, tilt=20))
+    pixels = cameras.focal_pixels(1920, millimetres, 4.8)
+    here = float(cameras.pixels_per_metre(15, pixels, height=3.5, tilt=20))
     if here < 125:
         return f"{millimetres:g} mm gives {here:.0f} pixels per metre at 15 m, too few."
     if millimetres != 6:

@@ -1,6 +1,7 @@
 """Person re-identification, from raw video to the same person in the other camera.
 
-Each module is one idea and is imported by name: ``from reidlib import video, tracking``.
+A folder a lesson: collection, detection, features, model, demonstration. Each module in them is one
+idea and is imported by name: ``from reidlib.collection import video``.
 """
 
 __version__ = "0.1.0"

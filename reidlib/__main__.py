@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Return the parser of all commands."""
-    from reidlib import commands, dataset_commands  # takes a second, in which Ctrl-C may come
+    from reidlib import commands
 
     top = Parser(
         prog="python -m reidlib",
@@ -102,7 +102,7 @@ def parser() -> Parser:
     _features(add)
 
     add = command(
-        dataset_commands.train,
+        commands.train,
         "train a network on a data set",
         "plaza --out model.pt --epochs 20",
         "whole epochs are kept in {out}.checkpoint, the same command goes on from there",
@@ -115,7 +115,7 @@ def parser() -> Parser:
     add("--epochs", type=int, default=20, metavar="N", help="passes over the data, default 20")
 
     add = command(
-        dataset_commands.evaluate,
+        commands.evaluate,
         "score a model on a data set: rank-1, mAP, mINP",
         "plaza --model model.pt --rerank",
         untouched,
@@ -125,7 +125,7 @@ def parser() -> Parser:
     add("--rerank", action="store_true", help="also with k-reciprocal re-ranking")
 
     add = command(
-        dataset_commands.visualize,
+        commands.visualize,
         "draw rankings, the embedding map and the confusion matrix",
         "plaza --model model.pt --out figures",
         "the figures finished so far are in {out}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -136,19 +136,3 @@ def crop(image: np.ndarray, boxes, padding: float = 0.0) -> list[np.ndarray]:
             "drop boxes with zero area or outside the image first"
         )
     return [image[y1:y2, x1:x2] for x1, y1, x2, y2 in corners]
-
-
-def on_ground(boxes, camera: Mapping) -> np.ndarray:
-    """Return where the feet of each box stand on the ground, x y in metres, shape (N, 2).
-
-    The middle of a box's lower edge is carried to the plane Z = 0 by the calibration of `camera`,
-    ``K`` (3, 3), ``R`` (3, 3, world to camera) and ``t`` (3), as in Hartley and Zisserman (2004),
-    chapter 8. Feet above the horizon stand nowhere: NaN.
-    """
-    K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
-    from_ground = K @ np.column_stack([R[:, 0], R[:, 1], t])
-    boxes = as_boxes(boxes).astype(float)
-    feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
-    points = feet @ np.linalg.inv(from_ground).T
-    points[points[:, 2] <= 0] = np.nan  # the third value is 1 / depth
-    return points[:, :2] / points[:, 2:]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import annotation, video
+from reidlib.collection import annotation, encoding, formats
 
 BOX = ["x1", "y1", "x2", "y2"]
 
@@ -22,7 +22,7 @@ def table():
 
 def mot(tmp_path, text):
     (tmp_path / "tracks.txt").write_text(text)
-    return annotation.read_mot(tmp_path / "tracks.txt")
+    return formats.read_mot(tmp_path / "tracks.txt")
 
 
 def test_mot_ground_truth(tmp_path):
@@ -53,7 +53,7 @@ def test_mot_ground_truth(tmp_path):
 )
 def test_mot_flavours(tmp_path, text):
     (tmp_path / "tracks.txt").write_text(text, "utf-8")
-    read = annotation.read_mot(tmp_path / "tracks.txt")
+    read = formats.read_mot(tmp_path / "tracks.txt")
     assert read.iloc[0].tolist() == [0, 7, 10, 20, 40, 60, 1, 1]
     assert read.frame.dtype == read.track.dtype == int
 
@@ -89,7 +89,7 @@ def test_mot_ignores_what_is_no_person(tmp_path):
 def test_mot_names_a_file_that_is_no_text(tmp_path):
     (tmp_path / "film.txt").write_bytes(bytes(range(128, 256)) * 9)
     with pytest.raises(ValueError, match=r"film\.txt, line 1"):
-        annotation.read_mot(tmp_path / "film.txt")
+        formats.read_mot(tmp_path / "film.txt")
 
 
 @pytest.mark.parametrize(
@@ -99,49 +99,49 @@ def test_mot_writes_nothing_that_cannot_be_read(tmp_path, table, change):
     table = table.reset_index(drop=True)
     table.loc[1, list(change)] = list(change.values())
     with pytest.raises(ValueError, match="row 1 cannot be written"):
-        annotation.write_mot(table, tmp_path / "tracks.txt")
+        formats.write_mot(table, tmp_path / "tracks.txt")
     assert not list(tmp_path.iterdir())
 
 
 def test_mot_of_nothing(tmp_path):
     read = mot(tmp_path, "\n")
     assert read.empty and list(read) == ["frame", "track", *BOX, "confidence", "visibility"]
-    annotation.write_mot(read, tmp_path / "out.txt")
+    formats.write_mot(read, tmp_path / "out.txt")
     assert (tmp_path / "out.txt").read_text() == ""
 
 
 def test_mot_there_and_back(tmp_path, table):
     path = tmp_path / "tracks.txt"
-    annotation.write_mot(table, path)
+    formats.write_mot(table, path)
     assert path.read_text().splitlines()[0] == "1,1,10.0,5.25,8.0,20.5,0.9,1,1.0"
     pd.testing.assert_frame_equal(
-        annotation.read_mot(path), table.reset_index(drop=True), check_dtype=False
+        formats.read_mot(path), table.reset_index(drop=True), check_dtype=False
     )
     results = table.drop(columns=["visibility", "confidence"])
-    annotation.write_mot(results, path)
+    formats.write_mot(results, path)
     assert path.read_text().splitlines()[0] == "1,1,10.0,5.25,8.0,20.5,1,-1,-1,-1"
-    annotation.write_mot(results.drop(columns="track"), path)  # detections have no identity
-    assert set(annotation.read_mot(path).track) == {-1}
-    annotation.write_mot(table.assign(pid=42), path, identity="pid")
-    assert set(annotation.read_mot(path).track) == {42}
+    formats.write_mot(results.drop(columns="track"), path)  # detections have no identity
+    assert set(formats.read_mot(path).track) == {-1}
+    formats.write_mot(table.assign(pid=42), path, identity="pid")
+    assert set(formats.read_mot(path).track) == {42}
     with pytest.raises(ValueError, match="the table lacks x2; .*it has frame track"):
-        annotation.write_mot(table.drop(columns="x2"), path)
+        formats.write_mot(table.drop(columns="x2"), path)
 
 
 def test_market_names():
-    parse = annotation.parse_market_name
+    parse = formats.parse_market_name
     assert parse("0002_c3s2_000451_03.jpg") == (2, 3, 2, 451, 3)
     assert parse("a/b/-1_c6s1_012345_00.jpg.jpg") == (-1, 6, 1, 12345, 0)
     assert parse("0005_c2_f0046985.jpg") == (5, 2, 1, 46985, 0)  # DukeMTMC-reID
     for pid, camid, frame, sequence in [(1, 1, 0, 1), (-1, 12, 99, 3), (12345, 6, 1234567, 2)]:
-        name = annotation.market_name(pid, camid, frame, sequence)
+        name = formats.market_name(pid, camid, frame, sequence)
         assert parse(name) == (pid, camid, sequence, frame, 0)
 
 
 @pytest.mark.parametrize("name", ["person.jpg", "0001_000123.jpg", "x0001_c1s1_000123_00.jpg", ""])
 def test_names_that_are_not_market(name):
     with pytest.raises(ValueError, match="expected a name such as 0001_c1s1_000123_00.jpg"):
-        annotation.parse_market_name(name)
+        formats.parse_market_name(name)
 
 
 def test_naming_tracks(table):
@@ -198,7 +198,7 @@ def test_market_crops_of_a_video(tmp_path, table):
     frames = np.zeros((10, 64, 96, 3), np.uint8)
     for row in table.itertuples():
         frames[row.frame, 5:26, int(row.x1) : int(row.x2)] = 80 * row.track
-    video.write(tmp_path / "clip.mp4", frames, fps=10, crf=10)
+    encoding.write(tmp_path / "clip.mp4", frames, fps=10, crf=10)
     named = annotation.name_tracks(table, {1: 11, 2: 12})  # track 3 stays unnamed
     outside = named.iloc[:1].assign(x1=200.0, x2=220.0, pid=13)
     named = pd.concat([named, outside])
@@ -209,9 +209,9 @@ def test_market_crops_of_a_video(tmp_path, table):
         "0012_c2s1_000005_00.jpg",
     ]
     for row in crops.itertuples():
-        parsed = annotation.parse_market_name(row.path)
+        parsed = formats.parse_market_name(row.path)
         assert (parsed.pid, parsed.camid, parsed.frame) == (row.pid, row.camid, row.frame)
-        image = video.read_image(row.path)
+        image = encoding.read_image(row.path)
         assert image.shape == (21, 8, 3)
         assert abs(image[5:-5, 2:-2].mean() - 80 * (row.pid - 10)) < 20
     again = tmp_path / "clip.mp4", named, tmp_path / "crops", 2  # a second clip of this camera
@@ -230,15 +230,15 @@ def test_cvat_there_and_back(tmp_path, table):
     table = table.drop(columns="confidence").assign(visibility=1.0)
     table.loc[table.frame == 4, "visibility"] = 0.3
     named = annotation.name_tracks(table, {1: 11})
-    annotation.write_cvat(named, path)
-    read = annotation.read_cvat(path)
+    formats.write_cvat(named, path)
+    read = formats.read_cvat(path)
     expected = named.sort_values(["frame", "track"], ignore_index=True)
     expected.loc[expected.frame == 4, "visibility"] = 0.5  # all that CVAT keeps: occluded or not
     pd.testing.assert_frame_equal(read[list(expected)], expected, check_dtype=False)
     text = path.read_text("utf-8")
     assert text.count('outside="1"') == 4  # where the tracks end, and the gap in the first
-    annotation.write_cvat(table, path)
-    assert "pid" not in annotation.read_cvat(path)
+    formats.write_cvat(table, path)
+    assert "pid" not in formats.read_cvat(path)
 
 
 def test_cvat_as_the_tool_writes_it(tmp_path):
@@ -256,7 +256,7 @@ def test_cvat_as_the_tool_writes_it(tmp_path):
               xtl="10.50" ytl="20.00" xbr="30.00" ybr="60.00" z_order="0"></box>
           </track></annotations>"""
     )
-    read = annotation.read_cvat(path)
+    read = formats.read_cvat(path)
     assert read.to_dict("records") == [
         dict(frame=0, track=4, x1=10.5, y1=20, x2=30, y2=60, visibility=0.5, pid=7)
     ]
@@ -288,10 +288,10 @@ def test_cvat_as_the_tool_writes_it(tmp_path):
 def test_what_is_not_cvat(tmp_path, text, message):
     (tmp_path / "bad.xml").write_text(text)
     with pytest.raises(ValueError, match=rf"bad\.xml is not CVAT for video 1\.1: .*{message}"):
-        annotation.read_cvat(tmp_path / "bad.xml")
+        formats.read_cvat(tmp_path / "bad.xml")
 
 
 def test_cvat_tracks_without_boxes(tmp_path):
     path = tmp_path / "empty.xml"
     path.write_text("<annotations><track id='1' label='person'/></annotations>")
-    assert annotation.read_cvat(path).empty
+    assert formats.read_cvat(path).empty

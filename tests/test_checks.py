@@ -11,7 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "notebooks"))
 import checks
 
-from reidlib import boxes, privacy
+from reidlib import boxes
+from reidlib.collection import privacy
 
 ALL = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
 

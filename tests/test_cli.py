@@ -12,8 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import __main__ as cli
-from reidlib import annotation, assets, commands, features, models, tracking, video
+from reidlib import __main__, assets, commands
+from reidlib.collection import encoding, formats, video
+from reidlib.detection import tracking
+from reidlib.features import vectors
+from reidlib.model import networks
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
 
@@ -24,7 +27,7 @@ def clip(tmp_path):
     path = tmp_path / "clip.mp4"
     rng = np.random.default_rng(0)
     ground = rng.integers(60, 120, (120, 160, 3), dtype=np.uint8)
-    with video.Writer(path, 10) as writer:
+    with encoding.Writer(path, 10) as writer:
         for frame in range(20):
             image = ground.copy()
             image[40:100, 10 + 5 * frame : 34 + 5 * frame] = 240
@@ -49,7 +52,7 @@ def people(tmp_path):
                     continue
                 noise = rng.normal(0, 20, (64, 32, 3))
                 image = np.clip(colours[pid] + noise, 0, 255).astype(np.uint8)
-                name = annotation.market_name(pid, camid, frame, index=folder == "query")
+                name = formats.market_name(pid, camid, frame, index=folder == "query")
                 cv2.imwrite(str(tmp_path / "people" / folder / name), image[..., ::-1])
     return tmp_path / "people"
 
@@ -75,7 +78,7 @@ def call(capsys):
     """Run a command in this process; returns status, standard output and standard error."""
 
     def run(*arguments):
-        status = cli.main([str(argument) for argument in arguments])
+        status = __main__.main([str(argument) for argument in arguments])
         text = capsys.readouterr()
         return SimpleNamespace(status=status, out=text.out, err=text.err)
 
@@ -117,7 +120,7 @@ def test_detect(call, clip, detector, tmp_path):
     result = call("detect", clip, "--out", out, "--video", film)
     assert result.status == 0 and result.out.splitlines()[-1] == "20 people found in 20 frames"
     assert f"wrote {out}" in result.out and f"wrote {film}" in result.out
-    table = annotation.read_mot(out)
+    table = formats.read_mot(out)
     assert len(table) == 20 and set(table["track"]) == {-1}
     assert video.probe(film).frames == 20
 
@@ -138,7 +141,7 @@ def test_track_and_its_scores(call, clip, detector, tmp_path):
     out = tmp_path / "tracks.txt"
     result = call("track", clip, "--out", out, "--features", "histogram")
     assert result.status == 0 and result.out.splitlines()[-1] == "1 tracks"
-    tracks = annotation.read_mot(out)
+    tracks = formats.read_mot(out)
     assert tracks["track"].nunique() == 1 and len(tracks) >= 18
     film = tmp_path / "tracks.mp4"
     arguments = ("--truth", out, "--video", film, "--features", "histogram")
@@ -159,8 +162,8 @@ def test_track_refuses(call, clip, detector, tmp_path):
 def test_extract_from_a_data_set(call, people, tmp_path):
     result = call("extract", people, "--out", tmp_path / "f.npz", "--features", "histogram")
     assert result.status == 0, result.err
-    vectors, table = features.read(tmp_path / "f.npz")
-    assert len(vectors) == len(table) == 16 + 8 + 16
+    found_vectors, table = vectors.read(tmp_path / "f.npz")
+    assert len(found_vectors) == len(table) == 16 + 8 + 16
     assert table["part"].value_counts().to_dict() == {"train": 16, "gallery": 16, "query": 8}
 
 
@@ -177,11 +180,11 @@ def test_extract_from_a_video_with_and_without_tracks(call, clip, detector, tmp_
         "histogram",
     )
     assert given.status == 0 and f"wrote {tmp_path / 'f.csv'}" in given.out
-    vectors, table = features.read(tmp_path / "f.npz")
-    assert len(vectors) == len(annotation.read_mot(tmp_path / "t.txt")) == len(table)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    found_vectors, table = vectors.read(tmp_path / "f.npz")
+    assert len(found_vectors) == len(formats.read_mot(tmp_path / "t.txt")) == len(table)
+    np.testing.assert_allclose(np.linalg.norm(found_vectors, axis=1), 1, atol=1e-5)
     found = call("extract", clip, "--out", tmp_path / "g.npz", "--features", "histogram")
-    assert found.status == 0 and len(features.read(tmp_path / "g.npz")[0]) == len(table)
+    assert found.status == 0 and len(vectors.read(tmp_path / "g.npz")[0]) == len(table)
 
 
 def test_extract_refuses(call, clip, people, tmp_path):
@@ -222,7 +225,7 @@ def test_evaluate_finds_plain_colours_easily(call, people):
 def test_train_repeats_itself(call, people, tmp_path):
     for name in ("a.pt", "b.pt"):
         assert call("train", people, "--out", tmp_path / name, "--epochs", "1").status == 0
-    a, b = (models.load(tmp_path / name).state_dict() for name in ("a.pt", "b.pt"))
+    a, b = (networks.load(tmp_path / name).state_dict() for name in ("a.pt", "b.pt"))
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
@@ -357,7 +360,7 @@ def test_ctrl_c_ends_a_live_recording(call, detector, tmp_path, monkeypatch):
     film, tracks, boxed = (tmp_path / name for name in ("film.mp4", "tracks.txt", "boxes.txt"))
     result = call("track", "0", "--out", tracks, "--video", film, "--features", "histogram")
     assert result.status == 0 and "1 tracks" in result.out
-    assert 25 < len(annotation.read_mot(tracks)) <= video.probe(film).frames == 30
+    assert 25 < len(formats.read_mot(tracks)) <= video.probe(film).frames == 30
     assert "30 people found in 30 frames" in call("detect", "0", "--out", boxed).out
     arguments = ("--out", tmp_path / "walk", "--features", "histogram")
     assert call("extract", "0", *arguments).out.endswith("by histogram\n")
@@ -414,7 +417,7 @@ def test_a_bug_is_not_hidden(monkeypatch, clip, tmp_path):
 
     monkeypatch.setattr(commands.video, "probe", broken)
     with pytest.raises(ZeroDivisionError):
-        cli.main(["detect", str(clip), "--out", str(tmp_path / "b.txt")])
+        __main__.main(["detect", str(clip), "--out", str(tmp_path / "b.txt")])
 
 
 def test_interruption_keeps_older_files(call, clip, detector, tmp_path, monkeypatch):
@@ -437,7 +440,7 @@ def test_interruption_keeps_older_files(call, clip, detector, tmp_path, monkeypa
 
 
 def test_interrupted_training_names_its_checkpoint(call, people, tmp_path, monkeypatch):
-    from reidlib import training
+    from reidlib.model import training
 
     def stop(*_, checkpoint, **__):
         checkpoint.write_text("an epoch")

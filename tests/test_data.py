@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import annotation, assets, boxes, datasets, video
+from reidlib import assets, boxes
+from reidlib.collection import cameras, datasets, formats, video
 
 CLIPS = ["c1_day", "c2_day", "c3_day", "c1_dusk", "c2_dusk", "c3_dusk", "c4_hall"]
 
@@ -46,20 +47,20 @@ def test_plaza_fits_its_budget():
 def test_truth_fits_its_clip(clip):
     about = video.probe(assets.data("plaza", "clips", f"{clip}.mp4"))
     assert (about.width, about.height, about.fps) == (640, 360, 12.5)
-    truth = annotation.read_mot(assets.data("plaza", "truth", f"{clip}.txt"))
+    truth = formats.read_mot(assets.data("plaza", "truth", f"{clip}.txt"))
     assert truth.frame.max() < about.frames
     corners = boxes.as_boxes(truth[["x1", "y1", "x2", "y2"]])
     assert np.allclose(boxes.clip(corners, 640, 360), corners, atol=0.02)
     assert truth.visibility.between(0.05, 1).all()
     assert truth.track.between(201, 220).all()
     for kind in ("detections", "tracks"):
-        found = annotation.read_mot(assets.data("plaza", kind, f"{clip}.txt"))
+        found = formats.read_mot(assets.data("plaza", kind, f"{clip}.txt"))
         assert len(found) and found.frame.max() < about.frames
 
 
 def test_people_move_between_cameras_and_places():
     seen = {
-        clip: set(annotation.read_mot(assets.data("plaza", "truth", f"{clip}.txt")).track)
+        clip: set(formats.read_mot(assets.data("plaza", "truth", f"{clip}.txt")).track)
         for clip in CLIPS
     }
     assert seen["c1_day"] & seen["c2_day"]
@@ -69,13 +70,13 @@ def test_people_move_between_cameras_and_places():
 
 def test_calibration_puts_feet_on_the_ground():
     """The same person's feet, seen by two cameras at once, are at one place on the ground."""
-    cameras = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))["cameras"]
-    assert len(cameras) == 6
+    calibrations = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))["cameras"]
+    assert len(calibrations) == 6
     places = []
     for name in ("c1", "c2"):
-        truth = annotation.read_mot(assets.data("plaza", "truth", f"{name}_day.txt"))
+        truth = formats.read_mot(assets.data("plaza", "truth", f"{name}_day.txt"))
         truth = truth[(truth.visibility > 0.9) & (truth.y2 < 350)]
-        xy = boxes.on_ground(truth[["x1", "y1", "x2", "y2"]], cameras[name])
+        xy = cameras.on_ground(truth[["x1", "y1", "x2", "y2"]], calibrations[name])
         places.append(truth.assign(x=xy[:, 0], y=xy[:, 1])[["frame", "track", "x", "y"]])
     both = places[0].merge(places[1], on=["frame", "track"])
     assert len(both) > 100

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import datasets
+from reidlib.collection import datasets, encoding
 
 
 def put(path, value=100, size=(20, 10)):
@@ -200,7 +200,7 @@ def test_images_are_rgb_and_resized(tmp_path):
     image[:, :, 0] = 200
     path = tmp_path / "größe é.png"
     path.write_bytes(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes())
-    assert np.array_equal(datasets.read_image(path), image)
+    assert np.array_equal(encoding.read_image(path), image)
     (one,) = datasets.read_images([path])
     assert one.shape == (40, 20, 3)
     many = datasets.read_images([path] * 3, (128, 64))

@@ -6,7 +6,9 @@ import urllib.error
 import numpy as np
 import pytest
 
-from reidlib import assets, boxes, detectors, video, yolo
+from reidlib import assets, boxes
+from reidlib.collection import video
+from reidlib.detection import detectors, yolo
 
 BOX = ["x1", "y1", "x2", "y2"]
 

@@ -25,8 +25,10 @@ def test_skin_groups_are_even_and_wardrobes_overlap():
     crowd = people(120)
     groups = [p.skin_group for p in crowd]
     assert {groups.count(g) for g in identities.SKIN} == {20}
-    outfits = {(p.outer != "none", p.outer_colour if p.outer != "none" else p.top_colour,
-                p.bottom_colour) for p in crowd}
+    outfits = {
+        (p.outer != "none", p.outer_colour if p.outer != "none" else p.top_colour, p.bottom_colour)
+        for p in crowd
+    }
     assert len(outfits) < 105  # a palette alone does not tell everybody apart
     assert len({replace(p, pid=0) for p in crowd}) == 120
 
@@ -43,7 +45,7 @@ def test_reclothe_keeps_the_body_and_changes_the_clothes():
 def test_row_is_flat():
     row = identities.to_row(people(1)[0])
     assert {type(v) for v in row.values()} <= {int, float, str, bool}
-    assert row["african"] + row["asian"] + row["caucasian"] == pytest.approx(1, abs=.01)
+    assert row["african"] + row["asian"] + row["caucasian"] == pytest.approx(1, abs=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def test_dressed_arrays_fit_together(dressed):
         assert d.normals.shape == (count, 3) and d.at.shape == (count, 4)
         assert d.faces.max() == count - 1 and d.faces.min() == 0
         assert np.allclose(d.weights.sum(1), 1, atol=1e-3)
-        assert d.stature == pytest.approx(d.identity.height, abs=.005)
+        assert d.stature == pytest.approx(d.identity.height, abs=0.005)
         assert (np.diff(d.part[d.faces[:, 0]]) >= 0).all()
         assert (d.part[d.faces] == d.part[d.faces[:, :1]]).all()
         assert all(np.isfinite(np.asarray(v, float)).all() for v in d.materials.values())
@@ -82,11 +84,17 @@ def test_children_are_small_and_every_wardrobe_dresses(model):
     child, adult = people(2)
     child = replace(child, age=7, height=1.2)
     adult = replace(adult, age=30, height=1.8, bottom_detail="plain")
-    assert bodies.dress(model, child).stature == pytest.approx(1.2, abs=.005)
+    assert bodies.dress(model, child).stature == pytest.approx(1.2, abs=0.005)
     for kind in ("outer", "bottom", "hat", "bag", "hair", "shoes", "top"):
-        options = dict(outer=identities.OUTERS, bottom=identities.BOTTOMS, hat=identities.HATS,
-                       bag=identities.BAGS, hair=identities.HAIRSTYLES, shoes=identities.SHOES,
-                       top=identities.TOPS)[kind]
+        options = dict(
+            outer=identities.OUTERS,
+            bottom=identities.BOTTOMS,
+            hat=identities.HATS,
+            bag=identities.BAGS,
+            hair=identities.HAIRSTYLES,
+            shoes=identities.SHOES,
+            top=identities.TOPS,
+        )[kind]
         for option in options:
             assert np.isfinite(bodies.dress(model, replace(adult, **{kind: option})).rest).all()
 
@@ -97,12 +105,12 @@ def test_every_action_stands_on_the_ground(dressed):
     for d in dressed[:3]:
         style = gait.sample_gait(np.random.default_rng(1), d.identity)
         for action in gait.ACTIONS:
-            points, normals = gait.skin(d, gait.pose(d, style, action, [0., .3, .7]))
+            points, normals = gait.skin(d, gait.pose(d, style, action, [0.0, 0.3, 0.7]))
             assert points.shape == normals.shape == (3, len(d.rest), 3)
             worn = points[:, (d.part != 7) & (d.part != 10)]
-            assert worn[..., 2].min() > -.06
+            assert worn[..., 2].min() > -0.06
             # Arms up reach over the head; nobody is longer than that.
-            assert (np.ptp(worn[..., 2], axis=1) < 1.4 * d.stature + .1).all()
+            assert (np.ptp(worn[..., 2], axis=1) < 1.4 * d.stature + 0.1).all()
 
 
 def test_planted_feet_do_not_slide(dressed):
@@ -113,12 +121,12 @@ def test_planted_feet_do_not_slide(dressed):
         phases = np.linspace(0, 1, 41)
         matrices = gait.pose(d, style, "walk", phases)
         stride = gait.stride_length(d, style)
-        assert .35 * d.stature < stride < 1.05 * d.stature
+        assert 0.35 * d.stature < stride < 1.05 * d.stature
         rig = d.skeleton
         ball = matrices[:, rig.contact_bones[1]]  # of the left foot, flat in this part of the cycle
         y = (ball[:, :, :3] @ rig.contacts[1] + ball[:, :, 3])[:, 1] - phases * stride
-        flat = (phases >= .1) & (phases <= .4)
-        assert np.ptp(y[flat]) < .03
+        flat = (phases >= 0.1) & (phases <= 0.4)
+        assert np.ptp(y[flat]) < 0.03
 
 
 def test_unknown_action_is_refused(dressed):
@@ -126,4 +134,4 @@ def test_unknown_action_is_refused(dressed):
 
     style = gait.sample_gait(np.random.default_rng(0), dressed[0].identity)
     with pytest.raises(ValueError, match="unknown action 'fly'"):
-        gait.pose(dressed[0], style, "fly", [0.])
+        gait.pose(dressed[0], style, "fly", [0.0])

@@ -1,6 +1,8 @@
-"""How the library is built: flat, imports in one direction, files that are read in one sitting."""
+"""How the library is built: five rooms for five lessons, and imports that run in one direction."""
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -8,47 +10,89 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "reidlib"
 FILES = sorted(PACKAGE.rglob("*.py"))
+# A folder may use those of lower floors, and its own; two on one floor know nothing of each other.
+FLOORS = {"": 0, "collection": 1, "detection": 2, "model": 2, "features": 3, "demonstration": 4}
+COMMANDS = {"commands", "__main__"}
+# Lines with code, comments, docstrings and blank lines, as `wc -l` counts them.
+TAUGHT_BUDGET, REST_BUDGET = 6_600, 3_500
 
 
 def room(path):
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
+def folder(name):
+    return name.rpartition(".")[0]
+
+
 def imports(path):
-    """The rooms of the library that a file uses, wherever in it they are imported."""
+    """Return the rooms of the library that a file uses, wherever in it they are imported."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
-            start = "reidlib." * (node.level == 1) + (node.module or "")
+            assert node.level == 0, f"{path}: imports are absolute"
             for name in node.names:
-                full = f"{start.rstrip('.')}.{name.name}".removeprefix("reidlib.")
+                full = f"{node.module}.{name.name}".removeprefix("reidlib.")
                 found |= {full, full.rpartition(".")[0]}
     return found & {room(path) for path in FILES}
 
 
-def test_imports_run_in_one_direction():
-    order = list(TopologicalSorter({room(p): imports(p) for p in FILES}).static_order())
-    assert order.index("boxes") < order.index("tracker") < order.index("demo")  # no cycle, no error
+def floor(name):
+    return 5 if name in COMMANDS else FLOORS[folder(name)]
 
 
 @pytest.mark.parametrize("path", FILES, ids=room)
-def test_files_are_short(path):
-    assert len(path.read_text("utf-8").splitlines()) <= 300
+def test_imports_go_down(path):
+    """Shared < collection < detection and model < features < demonstration < commands."""
+    user = room(path)
+    for used in imports(path) - {"__init__"}:
+        same = folder(used) == folder(user) and (used in COMMANDS) <= (user in COMMANDS)
+        assert floor(used) < floor(user) or same, f"{user} uses {used}"
 
 
-def lines_of_code(path):
-    """Count the lines that are neither blank nor comment nor docstring."""
-    text, left_out = path.read_text("utf-8"), set()
-    for node in ast.walk(ast.parse(text)):
-        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-        if documented and ast.get_docstring(node) is not None:
-            left_out |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    lines = enumerate(map(str.strip, text.splitlines()), 1)
-    return sum(bool(line) and line[0] != "#" and number not in left_out for number, line in lines)
+def test_imports_run_in_no_circle():
+    order = list(TopologicalSorter({room(p): imports(p) for p in FILES}).static_order())
+    assert order.index("boxes") < order.index("detection.tracker") < order.index("commands")
 
 
-def test_what_the_course_teaches_is_small():
-    """All rooms but figures, panels, commands and the demo: about 3,600 lines of code."""
-    outer = {"demo", "summary", "report", "films", "commands", "dataset_commands", "__main__"}
-    inner = [p for p in FILES if p.parent == PACKAGE and room(p) not in outer]
-    assert 3000 < sum(map(lines_of_code, inner)) < 3700
+@pytest.mark.parametrize("path", FILES, ids=room)
+def test_every_definition_has_one_home(path):
+    """No re-exports: what a file imports it also uses; a folder's first file is one docstring."""
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree)
+    assert "__all__" not in path.read_text("utf-8") and "F401" not in path.read_text("utf-8")
+    if path.name == "__init__.py" and path.parent != PACKAGE:
+        assert len(tree.body) == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=room)
+def test_a_file_is_read_in_one_sitting(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("name", ["boxes", *FLOORS])
+def test_torch_stays_away_until_it_is_needed(name):
+    """Torch costs 500 MB: looking at footage, detecting and tracking never load it."""
+    if name in ("model", ""):
+        pytest.skip("networks and training are made of torch")
+    rooms = [room(p) for p in FILES if room(p) == name or folder(room(p)) == name]
+    code = "import sys, " + ", ".join(f"reidlib.{name}" for name in rooms if name != "__init__")
+    code = code.replace(".__init__", "") + "\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def is_taught(path):
+    """Say whether a file is one of those that lessons teach, not figures, panels or commands."""
+    leaf = path.stem
+    return not (
+        leaf.endswith(("plots", "panels")) or leaf in {*COMMANDS, "report", "style", "panel"}
+    )
+
+
+def test_the_library_is_thin():
+    """Two budgets: what is taught, and the figures, panels, commands and report around it."""
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in FILES}
+    taught = sum(count for path, count in lines.items() if is_taught(path))
+    rest = sum(lines.values()) - taught
+    print(f"taught rooms {taught} lines, figures, panels, commands and report {rest}")
+    assert taught <= TAUGHT_BUDGET and rest <= REST_BUDGET

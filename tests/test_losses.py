@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reidlib import losses
+from reidlib.model import losses
 
 LABELS = torch.arange(4).repeat_interleave(3)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import assets, matching
+from reidlib import assets
+from reidlib.demonstration import matching
 
 
 def people(count, copies, noise, seed=0, dim=32):

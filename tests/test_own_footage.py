@@ -8,8 +8,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from reidlib import assets, datasets, video
+from reidlib import assets
 from reidlib.__main__ import main
+from reidlib.collection import datasets, encoding, video
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PYTHON = ".venv/bin/python "
@@ -46,7 +47,7 @@ def test_every_command_of_the_guide_runs_as_written(footage, capsys):
             exec(words[1], {})
             for path in footage.glob("footage/*.mp4"):  # two of its ten seconds will do
                 start = [image for _, _, image in video.read(path, stop=25)]
-                video.write(path, start, 12.5)
+                encoding.write(path, start, 12.5)
             continue
         words = ["plaza" if word == "yolo11n" else word for word in words]  # it would be fetched
         words[-1:] = ["2"] if words[-2] == "--epochs" else words[-1:]
@@ -130,7 +131,7 @@ def test_a_bad_file_ends_in_one_sentence(tmp_path, content, error, sentence):
 
 def test_footage_without_people_ends_in_one_sentence(tmp_path, capsys):
     grey = np.full((240, 320, 3), 128, np.uint8)
-    video.write(tmp_path / "door.mp4", [grey] * 12, 12)
+    encoding.write(tmp_path / "door.mp4", [grey] * 12, 12)
     cell = f"CAMERAS = {{'door': ({str(tmp_path / 'door.mp4')!r}, 0.0)}}; TRUTH = {{}}"
     with pytest.raises(ValueError, match="nobody was followed for 5 frames in door.mp4; try"):
         run_template(cell, "demo.link")

@@ -8,16 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from reidlib import drawing
-from reidlib.plots import (
-    cameras,
-    collection,
-    demonstration,
-    detection,
-    features,
-    model,
-    style,
-)
+from reidlib import drawing, style
+from reidlib.collection import camera_plots, cameras
+from reidlib.collection import plots as collection_plots
+from reidlib.demonstration import plots as demonstration_plots
+from reidlib.detection import plots as detection_plots
+from reidlib.features import plots as feature_plots
+from reidlib.model import plots as model_plots
 
 
 @pytest.fixture
@@ -119,8 +116,12 @@ def test_banner_writes_on_top_only():
 def test_figures_use_no_pyplot_and_leave_settings_alone():
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
-        "from reidlib.plots import collection, demonstration, detection, features, model\n"
-        "features.bars({'a': 1.0})\n"
+        "from reidlib.collection import plots, camera_plots\n"
+        "from reidlib.demonstration import plots as a\n"
+        "from reidlib.detection import plots as b\n"
+        "from reidlib.model import plots as c\n"
+        "from reidlib.features import plots as d\n"
+        "d.bars({'a': 1.0})\n"
         "assert matplotlib.rcParams.copy() == before\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
@@ -128,13 +129,13 @@ def test_figures_use_no_pyplot_and_leave_settings_alone():
 
 
 def test_a_figure_shows_itself_once_photographs_as_jpeg(crops):
-    chart, photographs = features.bars({"a": 0.5}), style.grid(crops)
+    chart, photographs = feature_plots.bars({"a": 0.5}), style.grid(crops)
     assert chart._repr_png_().startswith(b"\x89PNG") and chart._repr_jpeg_() is None
     assert photographs._repr_jpeg_().startswith(b"\xff\xd8") and photographs._repr_png_() is None
 
 
 def test_save_writes_the_whole_file_or_nothing(tmp_path):
-    figure = features.bars({"a": 0.5})
+    figure = feature_plots.bars({"a": 0.5})
     assert style.save(figure, tmp_path / "new" / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert style.save(figure, tmp_path / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
     (tmp_path / "file").write_text("in the way")
@@ -151,8 +152,8 @@ def test_grid_names_every_image_and_refuses_nothing(crops):
 
 
 def test_contact_sheet_and_augmentations(crops):
-    assert "2.5 s" in texts(collection.contact_sheet(crops, np.arange(6) / 2))
-    shown = texts(collection.augmentations(crops[0], {"flip": crops[0][:, ::-1]}))
+    assert "2.5 s" in texts(collection_plots.contact_sheet(crops, np.arange(6) / 2))
+    shown = texts(collection_plots.augmentations(crops[0], {"flip": crops[0][:, ::-1]}))
     assert "original" in shown and "flip" in shown
 
 
@@ -169,31 +170,31 @@ def test_ground_view_reaches_where_the_pixels_look(camera):
 
 def test_cameras_from_above_with_paths(camera):
     paths = pd.DataFrame({"track": [1, 1, 2, 2], "x": [0, 1, 2, 3], "y": [8, 9, 10, 11]})
-    figure = cameras.cameras_from_above({"c1": camera, "c2": camera}, paths)
+    figure = camera_plots.cameras_from_above({"c1": camera, "c2": camera}, paths)
     image_of(figure)
     assert "c1\n4.0 m up" in texts(figure) and "x, m" in texts(figure)
 
 
 def test_pixels_per_metre_has_levels_and_reads_off_a_value():
     distance = np.linspace(2, 40, 50)
-    figure = cameras.pixels_per_metre(distance, {"c1": 1000 / distance}, at=10)
+    figure = camera_plots.pixels_per_metre(distance, {"c1": 1000 / distance}, at=10)
     assert "100 px/m" in texts(figure) and "recognise" in texts(figure)
 
 
 def test_normalisations_tell_the_statistics(crops):
-    figure = collection.normalisations(crops[0], {"0..1": np.full((4, 4, 3), 0.5)})
+    figure = collection_plots.normalisations(crops[0], {"0..1": np.full((4, 4, 3), 0.5)})
     assert "mean 0.50, deviation 0.00" in texts(figure)
 
 
 def test_dataset_leaves_distractors_out():
     table = pd.DataFrame({"pid": [1, 1, 2, 0, -1], "camid": [1, 2, 1, 1, 1]})
-    shown = texts(collection.dataset({"train": table}))
+    shown = texts(collection_plots.dataset({"train": table}))
     assert "train: 2 people" in shown and "train: 3 images" in shown
 
 
 def test_detections_count_and_truth(tracks):
     image, found = np.zeros((80, 100, 3), np.uint8), tracks[tracks.frame == 0]
-    figure = detection.detections(image, {"a": found, "b": found[:0]}, truth=found)
+    figure = detection_plots.detections(image, {"a": found, "b": found[:0]}, truth=found)
     image_of(figure)
     assert "a: 2 boxes" in texts(figure) and "b: 0 boxes" in texts(figure)
     assert len(figure.axes[0].patches) == 4 and len(figure.axes[1].patches) == 2
@@ -202,19 +203,23 @@ def test_detections_count_and_truth(tracks):
 def test_precision_recall_reads_off_the_chosen_point():
     recall, precision = np.array([0.25, 0.5, 0.75]), np.array([1.0, 0.9, 0.6])
     curve = recall, precision, np.array([0.9, 0.5, 0.1])
-    assert "recall 0.50, precision 0.90" in texts(detection.precision_recall({"a": curve}, 0.3))
-    assert "precision 0" not in texts(detection.precision_recall({"a": curve}, 0.95))
+    assert "recall 0.50, precision 0.90" in texts(
+        detection_plots.precision_recall({"a": curve}, 0.3)
+    )
+    assert "precision 0" not in texts(detection_plots.precision_recall({"a": curve}, 0.95))
 
 
 def test_cost_matrix_outlines_pairs_and_adds_their_cost():
     cost = np.array([[0.1, np.inf], [0.2, 0.7]])
-    figure = detection.cost_matrix(cost, {"Hungarian": [(0, 0), (1, 1)]}, ["1", "2"], ["a", "b"])
+    figure = detection_plots.cost_matrix(
+        cost, {"Hungarian": [(0, 0), (1, 1)]}, ["1", "2"], ["a", "b"]
+    )
     assert "Hungarian: 2 pairs, cost 0.80" in texts(figure) and "–" in texts(figure)
     assert len(figure.axes[0].patches) == 2
 
 
 def test_trajectories_end_with_their_number(tracks):
-    figure = detection.trajectories(tracks, np.zeros((80, 100, 3), np.uint8))
+    figure = detection_plots.trajectories(tracks, np.zeros((80, 100, 3), np.uint8))
     (first, _) = figure.axes[0].lines
     assert first.get_color() == style.colour(1)
     assert first.get_xdata()[-1] == 29 and first.get_ydata()[-1] == 40
@@ -226,22 +231,24 @@ def test_ground_points_invert_the_projection(camera):
     u, v, depth = ((feet @ R.T + t) @ K.T).T
     table = pd.DataFrame({"frame": 0, "track": [1, 2], "x1": u / depth - 9, "x2": u / depth + 9})
     table = table.assign(y1=0, y2=v / depth)
-    points = detection.ground_points(table, camera)
+    points = cameras.ground_points(table, camera)
     np.testing.assert_allclose(points[["x", "y"]], feet[:, :2], atol=1e-6)
-    sky = detection.ground_points(table.assign(y2=-200), camera)
+    sky = cameras.ground_points(table.assign(y2=-200), camera)
     assert sky["x"].isna().all()
 
 
 def test_stripes(crops, rng):
-    figure = features.stripe_histograms(crops[:2], rng.random((2, 3, 8)), ["p1", "p2"], "hue")
+    figure = feature_plots.stripe_histograms(crops[:2], rng.random((2, 3, 8)), ["p1", "p2"], "hue")
     assert len(figure.axes) == 2 * 4 and "stripe 3" in texts(figure) and "p2" in texts(figure)
     hues = np.eye(8)[:, :3]
-    coloured = features.stripe_histograms(crops[:1], rng.random((1, 2, 8)), None, "hue", hues)
+    coloured = feature_plots.stripe_histograms(crops[:1], rng.random((1, 2, 8)), None, "hue", hues)
     assert coloured.axes[1].patches[2].get_facecolor()[:3] == (0, 0, 1)
 
 
 def test_variants_leave_the_places_of_shorter_rows_empty(crops):
-    figure = features.variants({"as cut": crops[:4], "small": crops[:2]}, {"as cut": list("abcd")})
+    figure = feature_plots.variants(
+        {"as cut": crops[:4], "small": crops[:2]}, {"as cut": list("abcd")}
+    )
     image_of(figure)
     assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 1, 1, 1, 0, 0]
     assert "small" in texts(figure) and "d" in texts(figure)
@@ -249,7 +256,7 @@ def test_variants_leave_the_places_of_shorter_rows_empty(crops):
 
 def test_costs_put_what_is_given_beside_what_is_paid():
     table = pd.DataFrame({"rank-1": [0.9, 0.1], "ms a crop": [2.5, 120.0]}, ["net", "colours"])
-    figure = features.costs(table, "ms a crop", "rank-1")
+    figure = feature_plots.costs(table, "ms a crop", "rank-1")
     image_of(figure)
     assert "0.90" in texts(figure) and "2.5" in texts(figure) and "colours" in texts(figure)
 
@@ -257,60 +264,64 @@ def test_costs_put_what_is_given_beside_what_is_paid():
 def test_embedding_map_marks_people_and_cameras(rng):
     pids, camids = np.repeat([3, 7, 9], 8), np.tile([1, 2], 12)
     vectors = rng.normal(size=(24, 16)) + 5 * np.eye(16)[pids]
-    figure = features.embedding_map(vectors, pids, camids, how="tsne")
+    figure = feature_plots.embedding_map(vectors, pids, camids, how="tsne")
     image_of(figure)
     assert "camera 2" in texts(figure) and "7" in texts(figure)
-    by_camera = features.embedding_map(vectors, pids, camids, by="camera")
+    by_camera = feature_plots.embedding_map(vectors, pids, camids, by="camera")
     colours = {to_hex(c) for s in by_camera.axes[0].collections for c in s.get_facecolor()}
     assert colours == {style.BLUE.lower(), style.ORANGE.lower()}
 
 
 def test_project_is_repeatable_and_refuses_what_is_no_map(rng):
     vectors = rng.normal(size=(30, 8))
-    assert np.array_equal(features.project(vectors, "tsne"), features.project(vectors, "tsne"))
+    assert np.array_equal(
+        feature_plots.project(vectors, "tsne"), feature_plots.project(vectors, "tsne")
+    )
     with pytest.raises(ValueError, match="choose 'pca' or 'tsne'"):
-        features.project(vectors, "umap")
+        feature_plots.project(vectors, "umap")
     with pytest.raises(ValueError, match="at least 3 rows"):
-        features.project(vectors[:2])
+        feature_plots.project(vectors[:2])
     with pytest.raises(ValueError, match="'person' or 'camera'"):
-        features.embedding_map(vectors, range(30), by="colour")
+        feature_plots.embedding_map(vectors, range(30), by="colour")
 
 
 def test_bars_write_values_and_intervals():
-    figure = features.bars({"HSV": 0.2, "net": 0.9}, {"net": (0.85, 0.94)}, title="Rank-1")
+    figure = feature_plots.bars({"HSV": 0.2, "net": 0.9}, {"net": (0.85, 0.94)}, title="Rank-1")
     assert "0.90" in texts(figure) and "95 % interval" in texts(figure)
-    assert "0.9" in texts(features.bars({"b": 52.0, "c": 0.9}, xlabel="fps", limit=None))
+    assert "0.9" in texts(feature_plots.bars({"b": 52.0, "c": 0.9}, xlabel="fps", limit=None))
 
 
 def test_curves_read_off_the_choice():
-    assert "0.650" in texts(features.fusion([0, 0.5, 1], [0.4, 0.65, 0.6], chosen=0.5))
+    assert "0.650" in texts(feature_plots.fusion([0, 0.5, 1], [0.4, 0.65, 0.6], chosen=0.5))
     band = {"a": ([0.1, 0.2], [0.5, 0.6])}
-    figure = features.curve([1, 2], {"a": [0.3, 0.4], "b": [0.2, 0.3]}, "frames", "rank-1", band)
+    figure = feature_plots.curve(
+        [1, 2], {"a": [0.3, 0.4], "b": [0.2, 0.3]}, "frames", "rank-1", band
+    )
     assert len(figure.axes[0].collections) == 1 and "frames" in texts(figure)
 
 
 def test_forces_point_against_the_gradient(rng):
     points, gradient = rng.normal(size=(4, 2)), rng.normal(size=(4, 2))
-    figure = model.forces(points, [0, 0, 1, 1], gradient, {"margin": 0.5}, anchor=0)
+    figure = model_plots.forces(points, [0, 0, 1, 1], gradient, {"margin": 0.5}, anchor=0)
     (arrows,) = [c for c in figure.axes[0].collections if hasattr(c, "U")]
     assert (np.sign(arrows.U) == -np.sign(gradient[:, 0])).all()
-    image_of(model.forces(points, [0, 0, 1, 1], np.zeros((4, 2))))
+    image_of(model_plots.forces(points, [0, 0, 1, 1], np.zeros((4, 2))))
 
 
 def test_training_draws_each_column():
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "mAP": [np.nan, 0.4, 0.5]})
-    figure = model.training(history)
+    figure = model_plots.training(history)
     assert len([ax for ax in figure.axes if ax.lines]) == 2 and "mAP" in texts(figure)
 
 
 def test_cmc_writes_rank_1():
     curve = np.array([0.5, 0.7, 0.9])
-    figure = model.cmc({"net": curve}, {"net": (curve - 0.1, curve + 0.1)}, ranks=20)
+    figure = model_plots.cmc({"net": curve}, {"net": (curve - 0.1, curve + 0.1)}, ranks=20)
     assert "net: rank-1 0.50" in texts(figure)
 
 
 def test_rank_grid_marks_right_and_wrong_not_by_colour_alone(crops):
-    figure = model.rank_grid(
+    figure = model_plots.rank_grid(
         crops[:2], [crops[:3], crops[:2]], [[True, False, None], [False, True]]
     )
     image_of(figure)
@@ -321,26 +332,28 @@ def test_rank_grid_marks_right_and_wrong_not_by_colour_alone(crops):
 
 
 def test_junk_takes_up_no_rank(crops):
-    shown = texts(model.rank_grid(crops[:1], [crops[:3]], [[False, "junk", True]]))
+    shown = texts(model_plots.rank_grid(crops[:1], [crops[:3]], [[False, "junk", True]]))
     assert "1 ✗" in shown and "junk" in shown and "2 ✓" in shown and "3" not in shown
 
 
 def test_distances_and_roc_count_errors(rng):
     same, different = np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.5, 1.0, 1.1, 1.2])
-    shown = texts(model.distances(same, different, threshold=0.6))
+    shown = texts(model_plots.distances(same, different, threshold=0.6))
     assert "misses 25.0%" in shown and "false matches 25.00%" in shown
     curve = np.array([0.001, 0.01, 0.1, 1.0]), np.array([0.2, 0.5, 0.8, 1.0])
-    assert "net: 50% found" in texts(model.roc({"net": curve}, chosen=0.02))
+    assert "net: 50% found" in texts(model_plots.roc({"net": curve}, chosen=0.02))
 
 
 def test_matrices_write_their_values_and_outline_the_best():
-    assert "75% right" in texts(model.confusion(np.array([[2, 1], [0, 1]]), ["a", "b"]))
-    assert "other" in texts(model.confusion(np.ones((2, 3)), ["a", "b"], ["a", "b", "other"]))
-    image_of(model.distance_matrix(np.random.default_rng(0).random((20, 40)), range(20), range(40)))
+    assert "75% right" in texts(model_plots.confusion(np.array([[2, 1], [0, 1]]), ["a", "b"]))
+    assert "other" in texts(model_plots.confusion(np.ones((2, 3)), ["a", "b"], ["a", "b", "other"]))
+    image_of(
+        model_plots.distance_matrix(np.random.default_rng(0).random((20, 40)), range(20), range(40))
+    )
     search = pd.DataFrame(
         {"margin": [0.1, 0.1, 0.3], "mining": ["a", "b", "a"], "mAP": [0.3, 0.5, 0.4]}
     )
-    figure = model.tuning(search, "mining", "margin")
+    figure = model_plots.tuning(search, "mining", "margin")
     (outline,) = figure.axes[0].lines
     assert (outline.get_xdata()[0], outline.get_ydata()[0]) == (0, 1)
     assert "0.50" in texts(figure)
@@ -349,24 +362,26 @@ def test_matrices_write_their_values_and_outline_the_best():
 def test_who_was_where_puts_cameras_in_lanes():
     stays = [("c1", 0, 5, 1), ("c2", 4, 9, 1), ("c2", 1, 2, 2)]
     table = pd.DataFrame(stays, columns=["camera", "start", "end", "identity"])
-    figure = demonstration.who_was_where(table)
+    figure = demonstration_plots.who_was_where(table)
     image_of(figure)
     bars = [bar for bar in figure.axes[0].patches if bar.get_width() > 0]
     drawn = sorted((bar.get_x(), bar.get_width()) for bar in bars[:3])
     assert drawn == [(0, 5), (1, 1), (4, 5)]
     assert "camera c2" in texts(figure)
-    assert "camera" not in texts(demonstration.who_was_where(table[:1]))
+    assert "camera" not in texts(demonstration_plots.who_was_where(table[:1]))
 
 
 def test_people_and_saliency(crops):
-    figure = demonstration.people({4: [("c1", crops[0]), ("c2", crops[1])], 9: [("c3", crops[2])]})
+    figure = demonstration_plots.people(
+        {4: [("c1", crops[0]), ("c2", crops[1])], 9: [("c3", crops[2])]}
+    )
     image_of(figure)
     assert "c3" in texts(figure) and "9" in texts(figure)
-    image_of(demonstration.saliency(crops[0], np.eye(8)[:, :4], "why"))
+    image_of(demonstration_plots.saliency(crops[0], np.eye(8)[:, :4], "why"))
 
 
 def test_png_size_follows_dpi():
-    figure = features.bars({"a": 0.5})
+    figure = feature_plots.bars({"a": 0.5})
     small, large = (
         cv2.imdecode(np.frombuffer(style.png(figure, d), np.uint8), 1) for d in (50, 100)
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import privacy, video
+from reidlib.collection import encoding, privacy, video
 
 PERSON = [40, 20, 80, 140]  # 120 pixels tall: the head is in the top 17, around x = 60
 HEAD = np.s_[22:36, 53:67]
@@ -60,7 +60,7 @@ def test_heads_that_cannot_be_hidden(image):
 
 def test_blur_video(tmp_path, image):
     frames = np.repeat(np.kron(image[::8, ::8], np.ones((8, 8, 1), np.uint8))[None], 12, axis=0)
-    video.write(tmp_path / "clip.mp4", frames, fps=10, crf=10)
+    encoding.write(tmp_path / "clip.mp4", frames, fps=10, crf=10)
     table = pd.DataFrame([[5, *PERSON]], columns=["frame", "x1", "y1", "x2", "y2"])
     target = tmp_path / "blurred.mp4"
     assert privacy.blur_video(tmp_path / "clip.mp4", target, table, hold=2) == 12

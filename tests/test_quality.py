@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import quality, video
+from reidlib.collection import cameras, encoding, quality, video
 
 REAL = os.environ.get("REIDLIB_REAL_DATA")
 
@@ -26,7 +26,7 @@ def scene(i=0, height=360, width=480):
 
 
 def clip(folder, images, fps=10):
-    video.write(folder / "clip.mp4", images, fps=fps, crf=18)
+    encoding.write(folder / "clip.mp4", images, fps=fps, crf=18)
     return folder / "clip.mp4"
 
 
@@ -105,7 +105,7 @@ def test_duplicates_low_rate_and_small_people(tmp_path):
 
 def test_gaps(tmp_path):
     for i in range(6):
-        video.write_image(tmp_path / f"frame_{i:06d}.jpg", scene(3 * i))
+        encoding.write_image(tmp_path / f"frame_{i:06d}.jpg", scene(3 * i))
     index = pd.DataFrame({"frame": range(6), "time": [0, 0.1, 0.2, 2.7, 2.8, 2.9]})
     index["path"] = [f"frame_{i:06d}.jpg" for i in range(6)]
     index.to_csv(tmp_path / "frames.csv", index=False)
@@ -139,7 +139,7 @@ def test_a_clip_of_one_frame(tmp_path):
 
 def test_a_folder_of_pictures_of_several_sizes(tmp_path):
     for i, height in enumerate((300, 360, 300)):
-        video.write_image(tmp_path / f"{i}.jpg", scene(i)[:height])
+        encoding.write_image(tmp_path / f"{i}.jpg", scene(i)[:height])
     assert quality.report(tmp_path, 1).table.change.isna().tolist() == [True, True, True]
 
 
@@ -150,18 +150,18 @@ def test_variety():
 
 
 def test_pixels_per_metre():
-    focal = quality.focal_pixels(1920, focal=4.0, sensor=4.8)
+    focal = cameras.focal_pixels(1920, focal=4.0, sensor=4.8)
     assert focal == 1600
-    assert quality.pixels_per_metre([8, 16], focal).tolist() == [200, 100]
+    assert cameras.pixels_per_metre([8, 16], focal).tolist() == [200, 100]
     # From 3 m up, looking 45 degrees down at the ground 3 m away: 3 * sqrt(2) m along the axis.
-    down = quality.pixels_per_metre(3, focal, height=3, tilt=45)
+    down = cameras.pixels_per_metre(3, focal, height=3, tilt=45)
     assert down == pytest.approx(1600 / (3 * 2**0.5))
-    at_head = quality.pixels_per_metre(3, focal, height=3, tilt=45, target=1.7)
+    at_head = cameras.pixels_per_metre(3, focal, height=3, tilt=45, target=1.7)
     assert at_head > down  # the head is nearer
-    assert np.isnan(quality.pixels_per_metre([0, -5], focal)).all()
-    assert quality.reach(125, focal) == pytest.approx(1600 / 125)
-    far = quality.reach(62.5, focal, height=4, tilt=20)
-    assert quality.pixels_per_metre(far, focal, 4, 20) == pytest.approx(62.5)
+    assert np.isnan(cameras.pixels_per_metre([0, -5], focal)).all()
+    assert cameras.reach(125, focal) == pytest.approx(1600 / 125)
+    far = cameras.reach(62.5, focal, height=4, tilt=20)
+    assert cameras.pixels_per_metre(far, focal, 4, 20) == pytest.approx(62.5)
 
 
 def test_person_pixels_against_projection():
@@ -176,16 +176,16 @@ def test_person_pixels_against_projection():
         rows.append(focal * y / z)
     expected = rows[0] - rows[1]
     np.testing.assert_allclose(
-        quality.person_pixels(distance, focal, height, np.degrees(tilt), person=1.8), expected
+        cameras.person_pixels(distance, focal, height, np.degrees(tilt), person=1.8), expected
     )
     # Level with the person and not tilted, height is focal length times person over distance.
-    assert quality.person_pixels(10, 1000, height=0.9, person=1.8) == pytest.approx(180)
+    assert cameras.person_pixels(10, 1000, height=0.9, person=1.8) == pytest.approx(180)
 
 
 def test_levels_of_the_standard():
     values = [0, 12.4, 12.5, 25, 62.5, 124.9, 125, 250, 1000]
     names = ["none", "none", "monitor", "detect", "observe", "observe", "recognise"]
-    assert quality.level(values).tolist() == [*names, "identify", "identify"]
+    assert cameras.level(values).tolist() == [*names, "identify", "identify"]
 
 
 @pytest.mark.skipif(not REAL, reason="REIDLIB_REAL_DATA is not set")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reidlib import ranking
+from reidlib.model import distances, ranking, verification
 
 
 def brute_force(scores, query_pids, query_camids, gallery_pids, gallery_camids, trapezoid=False):
@@ -100,7 +100,7 @@ def test_continuous_features_in_float64_and_float32(metric):
         query = rng.normal(size=(len(labels[0]), 16)) * 3
         gallery = rng.normal(size=(len(labels[2]), 16)) * 3
         arguments = query, *labels[:2], gallery, *labels[2:]
-        _, aps, _ = brute_force(-ranking.distances(query, gallery, metric), *labels)
+        _, aps, _ = brute_force(-distances.distances(query, gallery, metric), *labels)
         if np.isnan(aps).all():
             continue
         result = ranking.evaluate(*arguments, metric=metric)
@@ -138,7 +138,7 @@ def test_copies_of_an_image_tie_exactly(metric):
         some = rng.normal(size=(9, 37))
         rows = rng.integers(0, 9, 61)
         query, labels = rng.normal(size=(5, 37)), rng.integers(1, 4, 61)
-        who, far = rng.integers(1, 4, 5), ranking.distances(query, some, metric)
+        who, far = rng.integers(1, 4, 5), distances.distances(query, some, metric)
         got = ranking.evaluate(query, who, [0] * 5, some[rows], labels, [1] * 61, metric=metric)
         _, ap, _ = brute_force(-far[:, rows], who, [0] * 5, labels, [1] * 61)
         np.testing.assert_allclose(got.ap, ap, rtol=0, atol=1e-12)
@@ -148,7 +148,7 @@ def test_the_nearest_of_many_equals_come_in_gallery_order():
     rng = np.random.default_rng(0)
     for k in range(1, 10):
         query, gallery = rng.integers(0, 2, (6, 3)), rng.integers(0, 2, (40, 3))
-        found, away = ranking.top(query, gallery, k, metric="euclidean")
+        found, away = distances.top(query, gallery, k, metric="euclidean")
         exact = ((query[:, None] - gallery) ** 2).sum(axis=2)
         np.testing.assert_array_equal(found, np.argsort(exact, axis=1, kind="stable")[:, :k])
 
@@ -225,17 +225,17 @@ def test_interval_resamples_identities():
 def test_distances_and_top():
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(7, 4)), rng.normal(size=(30, 4))
-    away = ranking.distances(query, gallery, "euclidean")
+    away = distances.distances(query, gallery, "euclidean")
     np.testing.assert_allclose(away, np.linalg.norm(query[:, None] - gallery, axis=2))
-    assert ranking.distances(query, query * 3)[2, 2] == pytest.approx(0, abs=1e-12)
+    assert distances.distances(query, query * 3)[2, 2] == pytest.approx(0, abs=1e-12)
     labels = rng.integers(1, 4, 7), np.ones(7, int), rng.integers(-1, 4, 30), rng.integers(1, 3, 30)
     junk = ranking.junk(*labels)
-    indices, nearest = ranking.top(query, gallery, 5, metric="euclidean", junk=junk)
+    indices, nearest = distances.top(query, gallery, 5, metric="euclidean", junk=junk)
     for i in range(7):
         kept = [j for j in np.argsort(away[i]) if not junk[i, j]]
         assert indices[i].tolist() == kept[:5]
         np.testing.assert_allclose(nearest[i], away[i, kept[:5]])
-    indices, nearest = ranking.top(
+    indices, nearest = distances.top(
         [[1.0, 0]], [[1.0, 0], [0, 1]], 5, junk=np.array([[True, False]])
     )
     assert indices.tolist() == [[1, -1]] and np.isinf(nearest[0, 1])
@@ -244,22 +244,22 @@ def test_distances_and_top():
 def test_verification_thresholds():
     query, gallery = np.eye(2), np.array([[1.0, 0], [0.8, 0.6], [0, 1], [1, 0], [0.6, 0.8]])
     labels = [1, 0], [1, 1], [1, 1, 2, -1, 0], [1, 2, 1, 2, 2]
-    genuine, impostor = ranking.verification(query, *labels[:2], gallery, *labels[2:])
+    genuine, impostor = verification.verification(query, *labels[:2], gallery, *labels[2:])
     np.testing.assert_allclose(genuine, [0.2])
     np.testing.assert_allclose(impostor, [1.0, 0.4])
-    curve = ranking.roc([0.1, 0.2, 0.2, 0.6], [0.15, 0.5, 0.7, 0.8])
+    curve = verification.roc([0.1, 0.2, 0.2, 0.6], [0.15, 0.5, 0.7, 0.8])
     assert curve.threshold.tolist() == [0.1, 0.2, 0.6]
     assert curve.fmr.tolist() == [0, 0.25, 0.5] and curve.tmr.tolist() == [0.25, 0.75, 1]
-    assert ranking.equal_error_rate([0.1, 0.2, 0.2, 0.6], [0.15, 0.5, 0.7, 0.8]) == (0.25, 0.2)
+    assert verification.equal_error_rate([0.1, 0.2, 0.2, 0.6], [0.15, 0.5, 0.7, 0.8]) == (0.25, 0.2)
     impostor = np.random.default_rng(0).random(1000).round(2)  # with ties
     for fmr in (0, 0.001, 0.01, 0.29, 0.5):
-        threshold = ranking.threshold_at(fmr, impostor)
+        threshold = verification.threshold_at(fmr, impostor)
         assert (impostor <= threshold).mean() <= fmr
         assert (impostor <= np.nextafter(threshold, 1)).mean() > fmr
     with pytest.raises(ValueError, match="fmr is 1"):
-        ranking.threshold_at(1, impostor)
+        verification.threshold_at(1, impostor)
     with pytest.raises(ValueError, match="genuine distances are empty"):
-        ranking.roc([], impostor)
+        verification.roc([], impostor)
 
 
 def dense_rerank(query, gallery, k1, k2, weight):
@@ -297,7 +297,7 @@ def test_rerank_equals_the_dense_algorithm(k1, k2, weight):
     query = centres + rng.normal(size=(12, 16)) * 0.8
     gallery = np.repeat(centres, 12, axis=0) + rng.normal(size=(144, 16)) * 0.8
     expected = dense_rerank(query, gallery, k1, k2, weight)
-    got = ranking.rerank(query, gallery, k1, k2, weight)
+    got = distances.rerank(query, gallery, k1, k2, weight)
     assert got.shape == (12, 144) and got.dtype == np.float32
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
@@ -311,11 +311,11 @@ def test_rerank_helps_and_survives_tiny_galleries():
     query, rest = camids == 0, camids > 0
     labels = pids[query], camids[query], pids[rest], camids[rest]
     plain = ranking.evaluate(features[query], *labels[:2], features[rest], *labels[2:])
-    better = ranking.rerank(features[query], features[rest])
+    better = distances.rerank(features[query], features[rest])
     assert ranking.evaluate_distances(better, *labels).mAP > plain.mAP + 0.02
-    assert np.isfinite(ranking.rerank([[1.0, 0]], [[1.0, 0], [0, 1]])).all()
-    assert np.isfinite(ranking.rerank(np.ones((2, 3)), np.ones((4, 3)))).all()
+    assert np.isfinite(distances.rerank([[1.0, 0]], [[1.0, 0], [0, 1]])).all()
+    assert np.isfinite(distances.rerank(np.ones((2, 3)), np.ones((4, 3)))).all()
     with pytest.raises(ValueError, match="NaN"):
-        ranking.rerank([[np.nan, 0]], [[1.0, 0]])
+        distances.rerank([[np.nan, 0]], [[1.0, 0]])
     with pytest.raises(ValueError, match="k2=0.*expected 1 or more"):
-        ranking.rerank(np.eye(3), np.eye(3), k2=0)
+        distances.rerank(np.eye(3), np.eye(3), k2=0)

@@ -5,8 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib import tracking
-from reidlib.association import Appearance, assign, correct_motion, predict_motion, start_motion
+from reidlib.detection import tracking
+from reidlib.detection.association import (
+    Appearance,
+    assign,
+    correct_motion,
+    predict_motion,
+    start_motion,
+)
+from reidlib.detection.tracker import Tracker
 
 BOX = ["x1", "y1", "x2", "y2"]
 
@@ -75,7 +82,7 @@ def test_assignment():
 
 @pytest.mark.parametrize("assignment", ["hungarian", "greedy"])
 def test_people_keep_their_numbers(assignment):
-    tracker = tracking.Tracker(assignment=assignment)
+    tracker = Tracker(assignment=assignment)
     out = walk(tracker, 20, [(100, 100, 3, 0), (300, 100, -2, 1)], (0, 1))
     assert out.track.tolist() == [1, 2]
     np.testing.assert_allclose(out[BOX].iloc[0], [157, 100, 177, 150], atol=1)
@@ -85,18 +92,18 @@ def test_people_keep_their_numbers(assignment):
 
 
 def test_birth_takes_several_confident_boxes():
-    tracker = tracking.Tracker(min_hits=3)
+    tracker = Tracker(min_hits=3)
     assert walk(tracker, 2).empty
     assert len(walk(tracker, 1, offset=2)) == 1
-    faint = tracking.Tracker(high=0.3, birth=0.5)
+    faint = Tracker(high=0.3, birth=0.5)
     for _ in range(5):
         assert faint.update(found((0, 0, 0.4))).empty
     assert not faint.tracks
-    assert len(tracking.Tracker(min_hits=1).update(found((0, 0)))) == 1
+    assert len(Tracker(min_hits=1).update(found((0, 0)))) == 1
 
 
 def test_faint_boxes_carry_a_track_on():
-    tracker = tracking.Tracker(high=0.5, birth=0.5)
+    tracker = Tracker(high=0.5, birth=0.5)
     walk(tracker, 5, [(100, 100, 0, 0)])
     out = tracker.update(found((100, 100, 0.2)), looks(3))  # half hidden: looks do not count
     assert out.track.tolist() == [1] and out.confidence[0] == pytest.approx(0.2)
@@ -104,7 +111,7 @@ def test_faint_boxes_carry_a_track_on():
 
 
 def test_death_by_age():
-    tracker = tracking.Tracker(max_age=4)
+    tracker = Tracker(max_age=4)
     walk(tracker, 5, [(100, 100, 0, 0)])
     for _ in range(4):
         tracker.update(found())
@@ -114,7 +121,7 @@ def test_death_by_age():
 
 
 def test_who_walks_out_is_gone():
-    tracker = tracking.Tracker(size=(160, 200))
+    tracker = Tracker(size=(160, 200))
     walk(tracker, 14)  # the right side reaches 100 + 13 * 3 + 20 = 159
     for _ in range(3):
         tracker.update(found())
@@ -124,7 +131,7 @@ def test_who_walks_out_is_gone():
 
 def test_a_lost_person_is_known_again_by_looks():
     for person, expected in ((0, 1), (5, 2)):
-        tracker = tracking.Tracker()
+        tracker = Tracker()
         walk(tracker, 10, [(100, 100, 3, 0), (400, 100, 0, 0)], (0, 1))
         for _ in range(12):  # behind a pillar, and stops there
             tracker.update(found((400, 100)), looks(1))
@@ -134,7 +141,7 @@ def test_a_lost_person_is_known_again_by_looks():
 
 def test_looks_tell_people_apart_where_boxes_cannot():
     def swap(embeddings):
-        tracker = tracking.Tracker()
+        tracker = Tracker()
         walk(tracker, 10, [(100, 100, 0, 0), (110, 100, 0, 0)], (0, 1))
         here = found((108, 100), (102, 100))  # they have changed places within one frame
         out = tracker.update(here, looks(0, 1) if embeddings else None)
@@ -155,14 +162,14 @@ def test_appearance_does_not_depend_on_the_scale_of_a_network():
 
 
 def test_no_second_track_on_one_person():
-    tracker = tracking.Tracker()
+    tracker = Tracker()
     for _ in range(6):
         out = tracker.update(found((100, 100), (103, 102)))
     assert len(out) == 1 and len(tracker.tracks) == 1
 
 
 def test_odd_boxes_are_survived():
-    tracker = tracking.Tracker()
+    tracker = Tracker()
     odd = found((100, 100), (-500, 9000), (30, 30))
     odd.loc[2, ["x2", "y2"]] = [30, 30]  # no area
     for _ in range(4):
@@ -185,7 +192,7 @@ def test_odd_boxes_are_survived():
     ],
 )
 def test_bad_input(table, embeddings, match):
-    tracker = tracking.Tracker()
+    tracker = Tracker()
     walk(tracker, 3)
     with pytest.raises(ValueError, match=match):
         tracker.update(table, embeddings)
@@ -193,17 +200,17 @@ def test_bad_input(table, embeddings, match):
 
 def test_bad_settings():
     with pytest.raises(ValueError, match="'hungarian' or 'greedy'"):
-        tracking.Tracker(assignment="nearest")
+        Tracker(assignment="nearest")
     with pytest.raises(ValueError, match="high <= birth"):
-        tracking.Tracker(high=0.5, birth=0.3)
+        Tracker(high=0.5, birth=0.3)
     with pytest.raises(ValueError, match="expected 0 to 1"):
-        tracking.Tracker(low=-1)
+        Tracker(low=-1)
     for wrong in ({"iou": 2}, {"weight": float("nan")}, {"max_age": -1}, {"min_hits": 0}):
         with pytest.raises(ValueError, match="two shares from 0 to 1"):
-            tracking.Tracker(**wrong)
+            Tracker(**wrong)
     boxed = found((0, 0)).assign(frame=0)
     with pytest.raises(ValueError, match="2 embeddings for 1 boxes"):
-        tracking.replay(boxed, tracking.Tracker(), np.ones((2, 3)))
+        tracking.replay(boxed, Tracker(), np.ones((2, 3)))
 
 
 def clip(frames=10):
@@ -252,7 +259,7 @@ def test_a_threshold_under_the_default_keeps_its_boxes():
             boxed = [table[BOX].to_numpy() for table in spot(images)]
             return [np.column_stack([b, np.full(len(b), 0.15)]).astype(np.float32) for b in boxed]
 
-    follow = tracking.Tracker(high=0.1, birth=0.1)
+    follow = Tracker(high=0.1, birth=0.1)
     assert len(tracking.track(clip(), Faint(), tracker=follow)) == 10
     with pytest.raises(ValueError, match="has followed people before"):
         tracking.track(clip(), Faint(), tracker=follow)
@@ -266,7 +273,7 @@ def test_nobody_in_sight():
 
 def test_imports_stay_light():
     code = (
-        "import sys, reidlib.tracking, reidlib.detectors, reidlib.mot;"
+        "import sys; from reidlib.detection import detectors, scores, tracking;"
         "print([m for m in ('torch', 'ultralytics', 'openvino', 'matplotlib', 'sklearn')"
         " if m in sys.modules])"
     )

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import datasets, losses, models, training
+from reidlib import assets
+from reidlib.collection import datasets
+from reidlib.model import embedding, losses, networks, training
+from reidlib.model.sampler import IdentitySampler
 
 SCORES = ["epoch", "lr", "metric_loss", "id_loss", "accuracy"]
 
@@ -37,7 +40,7 @@ def crops():
 
 def network(classes=8):
     torch.manual_seed(1)
-    return models.SiameseNetwork("tiny", 16, classes)
+    return networks.SiameseNetwork("tiny", 16, classes)
 
 
 train = partial(training.fit, identities=4, images=3, epochs=4, progress=False)
@@ -45,8 +48,8 @@ train = partial(training.fit, identities=4, images=3, epochs=4, progress=False)
 
 def test_sampler_balances_identities():
     pids = np.repeat([3, 5, 9, 11, 12], [4, 9, 4, 7, 1])
-    batches = list(training.IdentitySampler(pids, identities=3, images=4, seed=1))
-    assert len(batches) == len(training.IdentitySampler(pids, 3, 4)) == 3
+    batches = list(IdentitySampler(pids, identities=3, images=4, seed=1))
+    assert len(batches) == len(IdentitySampler(pids, 3, 4)) == 3
     for rows in batches:
         people, counts = np.unique(pids[rows], return_counts=True)
         assert len(people) == 3 and (counts == 4).all()
@@ -59,7 +62,7 @@ def test_sampler_balances_identities():
 
 def test_sampler_repeats_itself_for_one_seed_and_epoch_only():
     def epoch(seed, number):
-        sampler = training.IdentitySampler(np.repeat(np.arange(9), 5), 4, 2, seed)
+        sampler = IdentitySampler(np.repeat(np.arange(9), 5), 4, 2, seed)
         sampler.epoch = number
         return np.concatenate(list(sampler)).tolist()
 
@@ -69,8 +72,8 @@ def test_sampler_repeats_itself_for_one_seed_and_epoch_only():
 
 def test_sampler_needs_two_people():
     with pytest.raises(ValueError, match="1 people in the data.*at least 2 people"):
-        training.IdentitySampler([7, 7, 7])
-    assert len(next(iter(training.IdentitySampler([1, 2], identities=16, images=4)))) == 8
+        IdentitySampler([7, 7, 7])
+    assert len(next(iter(IdentitySampler([1, 2], identities=16, images=4)))) == 8
 
 
 def test_learning_rate_rises_then_falls():
@@ -84,7 +87,7 @@ def test_learning_rate_rises_then_falls():
 
 
 def test_input_is_normalised_and_channels_last(crops):
-    tensor = training.to_input(crops[0][:4])
+    tensor = embedding.to_input(crops[0][:4])
     assert tensor.shape == (4, 3, 32, 16)
     assert tensor.is_contiguous(memory_format=torch.channels_last)
     expected = (crops[0][0, 5, 7] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
@@ -99,7 +102,7 @@ def test_a_head_learns_on_vectors(loss, optimiser):
     vectors = rng.normal(size=(10, 12))[pids] + rng.normal(size=(80, 12))
     torch.manual_seed(0)
     history = training.fit(
-        models.SiameseHead(12, 8), (vectors, pids), loss=loss, margin=0.2, optimiser=optimiser,
+        networks.SiameseHead(12, 8), (vectors, pids), loss=loss, margin=0.2, optimiser=optimiser,
         lr=0.05 if optimiser == "sgd" else 3e-3, epochs=15, progress=False,
     )  # fmt: skip
     assert list(history.epoch) == list(range(1, 16))
@@ -117,7 +120,7 @@ def test_a_network_learns_on_images_and_is_validated(crops):
     assert history.accuracy.iloc[-1] > 0.6 and not model.training
     assert history.training.tolist()[3::2] == [0.0, 0.0] and history.training.isna().sum() == 4
     assert pd.DataFrame(rows).equals(history)
-    vectors = training.embed(model, crops[0], batch=13)
+    vectors = embedding.embed(model, crops[0], batch=13)
     similar = vectors @ vectors.T - 2 * np.eye(48)
     assert (crops[1][similar.argmax(1)] == crops[1]).mean() > 0.9
 
@@ -129,10 +132,10 @@ def test_evaluation_ranks_query_and_gallery(crops, tmp_path):
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), image)
     dataset = datasets.load(tmp_path)
-    model = models.SiameseNetwork("tiny", 16, classes=4)
-    before = training.evaluate(model, dataset)
+    model = networks.SiameseNetwork("tiny", 16, classes=4)
+    before = embedding.evaluate(model, dataset)
     train(model, dataset, size=(32, 16), lr=3e-3)
-    result = training.evaluate(model, dataset, size=(32, 16))
+    result = embedding.evaluate(model, dataset, size=(32, 16))
     assert 0 <= before.mAP <= 1 and result.mAP > 0.5 and len(result.ap) == len(dataset.query)
 
 
@@ -205,22 +208,22 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     vectors, pids = np.ones((12, 4), np.float32), np.arange(12) // 3
     vectors[5] = np.nan
     with pytest.raises(ValueError, match="the loss became nan; try a lower learning rate"):
-        training.fit(models.SiameseHead(4, 2), (vectors, pids), checkpoint=tmp_path / "c.pt")
+        training.fit(networks.SiameseHead(4, 2), (vectors, pids), checkpoint=tmp_path / "c.pt")
     assert not list(tmp_path.iterdir())
     for wrong in ({"epochs": 0}, {"every": 0}):
         with pytest.raises(ValueError, match="expected 1 or more"):
-            training.fit(models.SiameseHead(4, 2), (np.ones((12, 4)), pids), **wrong)
+            training.fit(networks.SiameseHead(4, 2), (np.ones((12, 4)), pids), **wrong)
     with pytest.raises(ValueError, match="float64 data of shape"):
-        training.fit(models.SiameseHead(4, 2), (np.ones((12, 8, 4, 3)), pids))
+        training.fit(networks.SiameseHead(4, 2), (np.ones((12, 8, 4, 3)), pids))
 
 
 SCRIPT = """
 import sys, time, numpy as np, torch
-from reidlib import models, training
+from reidlib.model import networks, training
 torch.set_num_threads(1)
 crops = np.load(sys.argv[1])
 torch.manual_seed(1)
-model = models.SiameseNetwork("tiny", 16, 8)
+model = networks.SiameseNetwork("tiny", 16, 8)
 training.fit(model, (crops["images"], crops["pids"]), identities=4, images=3, epochs=500,
              checkpoint=sys.argv[2], progress=False)
 """
@@ -229,7 +232,7 @@ training.fit(model, (crops["images"], crops["pids"]), identities=4, images=3, ep
 def test_killed_in_the_middle_the_checkpoint_is_whole(crops, tmp_path):
     np.savez(tmp_path / "crops.npz", images=crops[0], pids=crops[1])
     path = tmp_path / "run.pt"
-    root = os.path.dirname(os.path.dirname(training.__file__))
+    root = assets.PACKAGE.parent
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "crops.npz"), str(path)],
         env=os.environ | {"PYTHONPATH": root},
@@ -240,7 +243,7 @@ def test_killed_in_the_middle_the_checkpoint_is_whole(crops, tmp_path):
     time.sleep(0.2)
     process.kill()
     process.wait()
-    done = len(models.read_weights(path, training.FORMAT)["history"])
+    done = len(networks.read_weights(path, training.FORMAT)["history"])
     assert done >= 1
 
     def stop(row):
@@ -248,7 +251,7 @@ def test_killed_in_the_middle_the_checkpoint_is_whole(crops, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):  # it goes on with the next epoch
         train(network(), crops, epochs=500, checkpoint=path, on_epoch=stop)
-    assert len(models.read_weights(path, training.FORMAT)["history"]) == done + 1
+    assert len(networks.read_weights(path, training.FORMAT)["history"]) == done + 1
 
 
 def test_checkpoints_that_do_not_fit_are_refused(crops, tmp_path):
@@ -256,7 +259,7 @@ def test_checkpoints_that_do_not_fit_are_refused(crops, tmp_path):
     train(network(), crops, epochs=1, checkpoint=path)
     with pytest.raises(ValueError, match="was made with {'lr': 0.001}.*same settings"):
         train(network(), crops, epochs=1, lr=0.002, checkpoint=path)
-    models.save(network(), tmp_path / "model.pt")
+    networks.save(network(), tmp_path / "model.pt")
     with pytest.raises(ValueError, match="is not a 'reidlib-checkpoint-1' file"):
         train(network(), crops, checkpoint=tmp_path / "model.pt")
     path.write_bytes(b"cut")

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reidlib import transforms
+from reidlib.collection import transforms
 
 OFF = dict.fromkeys(
     ("crop", "flip", "rotate", "brightness", "contrast", "white_balance", "blur", "erase"), 0.0

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reidlib import capture, video
+from reidlib.collection import capture, encoding, video
 
 REAL = os.environ.get("REIDLIB_REAL_DATA")
 LEFT, RIGHT = (200, 40, 60), (30, 60, 190)
@@ -42,7 +42,7 @@ def number(image):
 def clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
     for ending in ("mp4", "avi", "mkv"):
-        video.write(folder / f"clip.{ending}", map(picture, range(50)), fps=12.5)
+        encoding.write(folder / f"clip.{ending}", map(picture, range(50)), fps=12.5)
     return folder
 
 
@@ -158,7 +158,7 @@ def test_names_that_are_no_video(tmp_path):
     ],
 )
 def test_a_foreign_table_among_the_frames(tmp_path, text):
-    video.write_image(tmp_path / "a.jpg", picture(0))
+    encoding.write_image(tmp_path / "a.jpg", picture(0))
     (tmp_path / "frames.csv").write_text(text)
     with pytest.raises(ValueError, match=r"frames\.csv is not the table frame, time, path"):
         list(video.read(tmp_path))
@@ -237,7 +237,7 @@ def test_uneven_time_stamps_are_kept(tmp_path, ending):
 
 def test_memory_stays_constant(tmp_path):
     path, frame = tmp_path / "long.mp4", 96 * 160 * 3
-    video.write(path, (picture(i % 256) for i in range(400)), fps=25)
+    encoding.write(path, (picture(i % 256) for i in range(400)), fps=25)
     tracemalloc.start()
     try:
         count = sum(1 for _ in video.read(path))
@@ -249,7 +249,7 @@ def test_memory_stays_constant(tmp_path):
 
 def test_folders_of_frames(tmp_path):
     for i in (1, 2, 10, 11):  # by letters, 10 would come before 2
-        video.write_image(tmp_path / f"img{i}.{'png' if i % 2 else 'jpg'}", picture(i))
+        encoding.write_image(tmp_path / f"img{i}.{'png' if i % 2 else 'jpg'}", picture(i))
     (tmp_path / ".img3-half.jpg").write_bytes(b"left behind")
     (tmp_path / "notes.txt").write_text("no frame")
     seen = list(video.read(tmp_path))
@@ -268,13 +268,13 @@ def test_a_folder_without_frames(tmp_path):
 
 def test_images_with_any_name(tmp_path, capfd):
     path = tmp_path / "Straße 日本.png"
-    video.write_image(path, picture(7))
-    np.testing.assert_array_equal(video.read_image(path), picture(7))
+    encoding.write_image(path, picture(7))
+    np.testing.assert_array_equal(encoding.read_image(path), picture(7))
     assert capfd.readouterr() == ("", "")
     with pytest.raises(FileNotFoundError, match="no image at"):
-        video.read_image(tmp_path / "none.png")
+        encoding.read_image(tmp_path / "none.png")
     with pytest.raises(ValueError, match=r"must end in \.jpg or \.png"):
-        video.write_image(tmp_path / "picture.txt", picture(7))
+        encoding.write_image(tmp_path / "picture.txt", picture(7))
 
 
 def test_extract(clips, tmp_path):
@@ -283,14 +283,14 @@ def test_extract(clips, tmp_path):
     assert table.frame.tolist() == [0, 13, 25, 38]
     assert table.time.round(2).tolist() == [0, 1.04, 2, 3.04]
     assert [Path(path).name for path in table.path][1] == "frame_000013.jpg"
-    assert [number(video.read_image(path)) for path in table.path] == [0, 13, 25, 38]
+    assert [number(encoding.read_image(path)) for path in table.path] == [0, 13, 25, 38]
     # Read as a video again, the frames keep their numbers and times.
     again = [(index, seconds) for index, seconds, _ in video.read(tmp_path / "frames")]
     assert again == list(zip(table.frame, table.time))
 
 
 def test_an_extraction_stopped_by_ctrl_c_goes_on(clips, tmp_path, monkeypatch):
-    written, write_image = [], video.write_image
+    written, write_image = [], encoding.write_image
 
     def interrupted(path, image):
         if len(written) == 7:
@@ -311,8 +311,8 @@ def test_an_extraction_stopped_by_ctrl_c_goes_on(clips, tmp_path, monkeypatch):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
 def test_an_extraction_killed_in_the_middle_goes_on(tmp_path):
     clip, folder = tmp_path / "clip.mp4", tmp_path / "frames"
-    video.write(clip, (picture(i, 640, 360) for i in range(120)), fps=25)
-    code = f"from reidlib import video; video.extract({str(clip)!r}, {str(folder)!r})"
+    encoding.write(clip, (picture(i, 640, 360) for i in range(120)), fps=25)
+    code = f"from reidlib.collection import video; video.extract({str(clip)!r}, {str(folder)!r})"
     process = subprocess.Popen([sys.executable, "-c", code])
     while len(list(folder.glob("frame_*.jpg"))) < 10:
         assert process.poll() is None
@@ -321,7 +321,7 @@ def test_an_extraction_killed_in_the_middle_goes_on(tmp_path):
     process.wait()
     left = sorted(folder.glob("frame_*.jpg"))
     assert 10 <= len(left) < 120 and not (folder / "frames.csv").exists()
-    assert [number(video.read_image(path)) for path in left] == list(range(len(left)))
+    assert [number(encoding.read_image(path)) for path in left] == list(range(len(left)))
     stamps = [path.stat().st_mtime_ns for path in left]
     assert len(video.extract(clip, folder)) == 120
     assert [path.stat().st_mtime_ns for path in left] == stamps
@@ -352,7 +352,7 @@ def test_conversion_keeps_frames_and_rate(clips, tmp_path):
 
 def test_written_videos_play_in_a_browser(tmp_path):
     path = tmp_path / "odd.mp4"
-    video.write(path, [picture(i, 161, 97) for i in range(5)], fps=30000 / 1001)
+    encoding.write(path, [picture(i, 161, 97) for i in range(5)], fps=30000 / 1001)
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")  # starts before it is loaded
     with av.open(str(path)) as container:
@@ -367,7 +367,7 @@ def test_crf_trades_size_for_quality(tmp_path):
     images = [cv2.resize(rng.integers(0, 256, (24, 40, 3), np.uint8), (160, 96)) for _ in range(8)]
     sizes = []
     for crf in (18, 35):
-        video.write(tmp_path / "clip.mp4", images, fps=25, crf=crf)
+        encoding.write(tmp_path / "clip.mp4", images, fps=25, crf=crf)
         sizes.append((tmp_path / "clip.mp4").stat().st_size)
     assert sizes[0] > 2 * sizes[1]
 
@@ -375,26 +375,26 @@ def test_crf_trades_size_for_quality(tmp_path):
 def test_what_the_writer_refuses(tmp_path):
     path = tmp_path / "clip.mp4"
     with pytest.raises(ValueError, match=r"must end in \.mp4"):
-        video.Writer(tmp_path / "clip.gif", fps=25)
+        encoding.Writer(tmp_path / "clip.gif", fps=25)
     for fps in (0, 4e-4, -1, float("nan"), 1e9):
         with pytest.raises(ValueError, match="expected 0.01 to 1000 frames"):
-            video.Writer(path, fps=fps)
+            encoding.Writer(path, fps=fps)
     with pytest.raises(ValueError, match=r"frame 1 is 80x96, but clip\.mp4 began with 160x96"):
-        video.write(path, [picture(0), picture(0)[:, :80]], fps=25)
+        encoding.write(path, [picture(0), picture(0)[:, :80]], fps=25)
     with pytest.raises(ValueError, match="frame 0 is float64"):
-        video.write(path, [picture(0) / 255], fps=25)
+        encoding.write(path, [picture(0) / 255], fps=25)
     with pytest.raises(ValueError, match=r"of shape \(96, 160\); expected uint8"):
-        video.write(path, [picture(0)[..., 0]], fps=25)
+        encoding.write(path, [picture(0)[..., 0]], fps=25)
     with pytest.raises(ValueError, match="no image was written"):
-        video.write(path, [], fps=25)
+        encoding.write(path, [], fps=25)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_leaves_the_old_file_whole(tmp_path):
     path = tmp_path / "clip.mp4"
-    video.write(path, [picture(1)] * 3, fps=25)
+    encoding.write(path, [picture(1)] * 3, fps=25)
     before = path.read_bytes()
-    with pytest.raises(KeyboardInterrupt), video.Writer(path, fps=25) as writer:
+    with pytest.raises(KeyboardInterrupt), encoding.Writer(path, fps=25) as writer:
         writer.write(picture(2))
         raise KeyboardInterrupt
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -24,7 +24,10 @@ import torch
 from ultralytics.cfg import DEFAULT_CFG_DICT, get_cfg
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-from reidlib import annotation, boxes, datasets, detectors, mot, training, video
+from reidlib import boxes
+from reidlib.collection import encoding, formats, video
+from reidlib.detection import detectors, scores
+from reidlib.model import training
 
 SIZE = (256, 416)  # a 640x360 frame scaled to 416x234, on grey to a multiple of 32
 GREY = 114
@@ -38,7 +41,7 @@ def read(folder: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
         label = path.with_suffix(".txt")
         if not label.exists():  # Ultralytics keeps labels in a folder of their own
             label = Path(str(label).replace("images", "labels"))
-        frame = datasets.read_image(path)
+        frame = encoding.read_image(path)
         rows = np.array([line.split()[1:5] for line in label.read_text().splitlines()], np.float32)
         rows = rows.reshape(-1, 4) * np.tile(frame.shape[1::-1], 2)
         corner = rows[:, :2] - rows[:, 2:] / 2
@@ -185,12 +188,12 @@ def save(model: DetectionModel, out: Path) -> None:
 
 
 def score(truth: pd.DataFrame, found: pd.DataFrame, visibility: float = 0.0) -> dict:
-    """Return AP50, recall at confidence 0.25 and the number of people, as mot.precision_recall."""
-    curve = mot.precision_recall(truth, found, visibility=visibility)
+    """Return AP50, recall at confidence 0.25 and how many people, see scores.precision_recall."""
+    curve = scores.precision_recall(truth, found, visibility=visibility)
     sure = curve[curve.confidence >= 0.25]
     counted = len(truth) if "visibility" not in truth else (truth.visibility >= visibility).sum()
     return {
-        "AP50": mot.average_precision(truth, found, visibility=visibility),
+        "AP50": scores.average_precision(truth, found, visibility=visibility),
         "recall": float(sure.recall.max()),
         "people": int(counted),
     }
@@ -206,7 +209,7 @@ def by_frame(tables) -> pd.DataFrame:
 def score_clip(detector, clip: Path, truth: Path) -> dict:
     """Return the score of a detector on a video against MOT text, visibility 0.3 and up."""
     found = [detector([image])[0] for _, _, image in video.read(clip)]
-    return score(annotation.read_mot(truth), by_frame(found), visibility=0.3)
+    return score(formats.read_mot(truth), by_frame(found), visibility=0.3)
 
 
 def main() -> None:

@@ -19,7 +19,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from reidlib import annotation, datasets, features, models, ranking, training, transforms
+from reidlib.collection import datasets, formats, transforms
+from reidlib.features import extractors
+from reidlib.model import embedding, networks, training, verification
 
 
 def camera(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -84,7 +86,7 @@ def export(model: nn.Module, path: Path, threshold: float) -> None:
     """Write `model` as ONNX with a free batch size, the threshold in its metadata."""
     import onnx
 
-    example = torch.zeros(2, *models.SIZE, 3, dtype=torch.uint8)
+    example = torch.zeros(2, *networks.SIZE, 3, dtype=torch.uint8)
     torch.onnx.export(
         Export(model).eval(), (example,), path, input_names=["images"], output_names=["embeddings"],
         dynamic_axes={"images": {0: "n"}, "embeddings": {0: "n"}}, dynamo=False,
@@ -97,14 +99,14 @@ def export(model: nn.Module, path: Path, threshold: float) -> None:
 def read(folder: Path) -> pd.DataFrame:
     """Return a table path, pid, camid of all crops in a folder."""
     paths = sorted(folder.glob("*.jpg"))
-    names = [annotation.parse_market_name(path) for path in paths]
+    names = [formats.parse_market_name(path) for path in paths]
     labels = {"pid": [n.pid for n in names], "camid": [n.camid for n in names]}
     return pd.DataFrame({"path": paths, **labels})
 
 
 def scores(model: nn.Module, dataset: datasets.Dataset) -> dict[str, float]:
     """Return rank-1 and mAP on the people held out."""
-    result = training.evaluate(model, dataset)
+    result = embedding.evaluate(model, dataset)
     return {"rank1": result.cmc[0], "mAP": result.mAP}
 
 
@@ -115,10 +117,10 @@ def threshold(model: nn.Module, dataset: datasets.Dataset) -> tuple[float, float
     """
     parts = []
     for table in (dataset.query, dataset.gallery):
-        vectors = training.embed(model, datasets.read_images(table.path, models.SIZE))
+        vectors = embedding.embed(model, datasets.read_images(table.path, networks.SIZE))
         parts += [vectors, table.pid.to_numpy(), table.camid.to_numpy()]
-    same, other = ranking.verification(*parts)
-    chosen = ranking.threshold_at(0.01, other)
+    same, other = verification.verification(*parts)
+    chosen = verification.threshold_at(0.01, other)
     return chosen, float((same <= chosen).mean())
 
 
@@ -146,11 +148,11 @@ def main() -> None:
     parts = (part.reset_index(drop=True) for part in (table[~held], test[query], test[~query]))
     dataset = datasets.Dataset("rendered", arguments.crops, *parts)
     print(dataset.summary())
-    model = models.SiameseNetwork(
+    model = networks.SiameseNetwork(
         arguments.backbone, arguments.dim, classes=dataset.train.pid.nunique()
     )
     if arguments.start:
-        model.load_state_dict(models.load(arguments.start).state_dict(), strict=False)
+        model.load_state_dict(networks.load(arguments.start).state_dict(), strict=False)
     training.fit(
         model, dataset, epochs=arguments.epochs, lr=arguments.lr, optimiser="adamw",
         mining="all", weight_decay=1e-2, augment=camera, bfloat16=True, seed=arguments.seed,
@@ -161,15 +163,15 @@ def main() -> None:
 
     # The classifier knows only the training people: leave it behind.
     state = {k: v for k, v in model.state_dict().items() if not k.startswith("classifier")}
-    plain = models.SiameseNetwork(arguments.backbone, arguments.dim).eval()
+    plain = networks.SiameseNetwork(arguments.backbone, arguments.dim).eval()
     plain.load_state_dict(state)
     chosen, found = threshold(plain, dataset)
     path = arguments.out / "plaza_embedding.pt"
-    models.save(plain, path, size=models.SIZE, threshold=chosen)
+    networks.save(plain, path, size=networks.SIZE, threshold=chosen)
     export(plain, path.with_suffix(".onnx"), chosen)
-    images = datasets.read_images(dataset.query.path[:64], models.SIZE)
-    exported = features.load(path.with_suffix(".onnx"))(images)
-    difference = np.abs(exported - training.embed(plain, images)).max()
+    images = datasets.read_images(dataset.query.path[:64], networks.SIZE)
+    exported = extractors.load(path.with_suffix(".onnx"))(images)
+    difference = np.abs(exported - embedding.embed(plain, images)).max()
     print(f"threshold {chosen:.3f} finds {found:.3f}; the export differs {difference:.0e}")
     if difference > 1e-4:
         raise SystemExit("the export does not agree with the network")

@@ -1,0 +1,149 @@
+"""Identities given to tracks: naming, merging, splitting, and crops of the named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reidlib import boxes
+from reidlib.boxes import BOX
+from reidlib.collection import capture, encoding, formats, video
+
+
+def name_tracks(table: pd.DataFrame, names: Mapping) -> pd.DataFrame:
+    """Return the table with a column ``pid``, the identity of each track; −1 for the unnamed.
+
+    `names` maps a track, or ``(camera, track)`` where the table has a column camera, to a pid.
+    Raises ValueError for unknown tracks, and for two tracks of one person in one frame.
+
+    >>> table = pd.DataFrame({"frame": [0, 1, 1], "track": [4, 4, 7]})
+    >>> name_tracks(table, {4: 1, 7: 2}).pid.tolist()
+    [1, 1, 2]
+    """
+    boxes.require(table, ["frame", "track"])
+    keys = list(zip(table.camera, table.track)) if "camera" in table else table.track.tolist()
+    unknown = [key for key in names if key not in set(keys)]
+    if unknown:
+        raise ValueError(f"no such track: {unknown}; the table has {sorted(set(keys))}")
+    named = table.assign(pid=np.array([names.get(key, -1) for key in keys], int))
+    _refuse_conflicts(named[named.pid >= 0], "pid")
+    return named
+
+
+def merge_tracks(table: pd.DataFrame, tracks: Sequence[int]) -> pd.DataFrame:
+    """Return the table with several tracks of one person joined under the smallest of their ids.
+
+    Raises ValueError for unknown tracks, and when two of them share a frame.
+    """
+    boxes.require(table, ["frame", "track"])
+    unknown = sorted(set(tracks) - set(table.track))
+    if unknown:
+        raise ValueError(f"no such track: {unknown}; the table has {sorted(set(table.track))}")
+    chosen = table.track.isin(tracks)
+    merged = table.assign(track=table.track.mask(chosen, min(tracks)))
+    _refuse_conflicts(merged[chosen], "track")
+    return merged
+
+
+def split_track(table: pd.DataFrame, track: int, frame: int) -> pd.DataFrame:
+    """Return the table with `track` given a new id, one above the highest, from `frame` on.
+
+    Raises ValueError when the track has no box before, or none from that frame on.
+    """
+    boxes.require(table, ["frame", "track"])
+    mine = table.track == track
+    later = mine & (table.frame >= frame)
+    if not later.any() or later.sum() == mine.sum():
+        frames = table.frame[mine].tolist()
+        span = f"it spans frames {min(frames)} to {max(frames)}" if frames else "no such track"
+        raise ValueError(f"cannot split track {track} at frame {frame}: {span}")
+    return table.assign(track=table.track.mask(later, table.track.max() + 1))
+
+
+def export_market(
+    source: capture.Source,
+    table: pd.DataFrame,
+    folder: str | Path,
+    camid: int,
+    every: int | str = 1,
+    padding: float = 0.0,
+    sequence: int = 1,
+) -> pd.DataFrame:
+    """Cut named boxes (``pid`` 0 and up) out of a video as Market-1501 crops.
+
+    Returns the table of crops: path, pid, camid, frame. Boxes outside the image are left out.
+    `sequence` tells several clips of one camera apart: their crops would overwrite each other.
+    Raises ValueError when the table goes on after the video has ended.
+    """
+    boxes.require(table, ["frame", "pid", *BOX])
+    named = table[table.pid >= 0]
+    _refuse_conflicts(named, "pid")
+    check_length(named, video.probe(source).frames, source)
+    groups, rows = dict(list(named.groupby("frame"))), []
+    for frame, _, image in video.read(source, every):
+        if frame not in groups:
+            continue
+        here = groups[frame]
+        here = here[boxes.visible(here[BOX], *image.shape[1::-1])]
+        for pid, crop in zip(here.pid, boxes.crop(image, here[BOX], padding)):
+            path = Path(folder) / formats.market_name(pid, camid, frame, sequence)
+            encoding.write_image(path, crop)
+            rows.append((str(path), int(pid), camid, frame))
+    return pd.DataFrame(rows, columns=["path", "pid", "camid", "frame"])
+
+
+def check_length(table: pd.DataFrame, length: int | None, source: capture.Source) -> None:
+    """Raise ValueError when a table of boxes goes on after the `length` frames of a video."""
+    if length is not None and len(table) and table.frame.max() >= length:
+        raise ValueError(
+            f"the table has frame {table.frame.max()}, but {source} has {length} frames from 0; "
+            "do the two belong together?"
+        )
+
+
+def _refuse_conflicts(table: pd.DataFrame, column: str) -> None:
+    """Raise ValueError when one identity has two boxes in one frame of one camera."""
+    place = [name for name in ("camera", "frame") if name in table]
+    double = table[table.duplicated([*place, column])]
+    if len(double):
+        which = double[column].iloc[0]
+        frames = sorted(set(double.frame[double[column] == which].tolist()))
+        shown = ", ".join(map(str, frames[:10])) + (", ..." if len(frames) > 10 else "")
+        raise ValueError(
+            f"{column} {which} would be in two places at once in frame {shown}; "
+            "split one of the tracks there, or give them different identities"
+        )
+
+
+def cut(source: capture.Source, table: pd.DataFrame, every: int = 5) -> dict[int, np.ndarray]:
+    """Return crops of the boxes in every `every`-th frame, row of the table to (h, w, 3) image."""
+    crops: dict[int, np.ndarray] = {}
+    frames = dict(list(table.groupby("frame")))
+    for index, _, image in video.read(source, every):
+        if (here := frames.get(index)) is not None:
+            here = here[boxes.visible(here[boxes.BOX], *image.shape[1::-1])]
+            images = boxes.crop(image, here[boxes.BOX])
+            crops |= {row: crop.copy() for row, crop in zip(here.index, images)}
+    return crops
+
+
+def replay(table: pd.DataFrame, actions: Sequence[tuple[str, int, int]]) -> pd.DataFrame:
+    """Return the table with a column pid after ``(what, track, value)`` for each action.
+
+    What is "name" (value: the pid), "merge" (another track) or "split" (the first frame of the new
+    track). Raises ValueError as `annotation.name_tracks` and its neighbours do.
+    """
+    names: dict[int, int] = {}
+    for what, track, value in actions:
+        if what == "name":
+            names[track] = value
+        elif what == "merge":
+            table = merge_tracks(table, [track, value])
+            given = [names.pop(t, -1) for t in (track, value)]
+            names[min(track, value)] = max(given)
+        else:
+            table = split_track(table, track, value)
+    return name_tracks(table, names)

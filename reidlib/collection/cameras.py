@@ -1,0 +1,120 @@
+"""Where to put a camera: what it resolves at a distance, and the ground that it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from reidlib.boxes import as_boxes
+
+# Pixels per metre that an operator needs, IEC 62676-4:2014.
+LEVELS = {"monitor": 12.5, "detect": 25.0, "observe": 62.5, "recognise": 125.0, "identify": 250.0}
+
+
+def focal_pixels(width: int, focal: float, sensor: float) -> float:
+    """Return the focal length in pixels from millimetres and the sensor's width in millimetres."""
+    return focal / sensor * width
+
+
+def pixels_per_metre(
+    distance: float | Sequence[float],
+    focal: float,
+    height: float = 0.0,
+    tilt: float = 0.0,
+    target: float = 0.0,
+) -> np.ndarray:
+    """Return how many pixels a metre across the view takes, at a distance along the ground.
+
+    `focal` is in pixels (see `focal_pixels`); the camera hangs at `height` metres, tilted down by
+    `tilt` degrees; `target` is the height above ground looked at. NaN behind the camera.
+
+    >>> pixels_per_metre([10, 20], focal_pixels(1920, 4.0, 4.8)).tolist()
+    [160.0, 80.0]
+    """
+    depth, _ = _camera_axes(distance, height - target, tilt)
+    return np.where(depth > 0, focal / np.where(depth > 0, depth, 1.0), np.nan)
+
+
+def person_pixels(
+    distance: float | Sequence[float],
+    focal: float,
+    height: float = 0.0,
+    tilt: float = 0.0,
+    person: float = 1.7,
+) -> np.ndarray:
+    """Return the height in pixels of someone `person` metres tall; arguments as above."""
+    ends = [_camera_axes(distance, height - end, tilt) for end in (0.0, person)]
+    feet, head = (np.where(z > 0, y / np.where(z > 0, z, 1.0), np.nan) for z, y in ends)
+    return focal * (feet - head)
+
+
+def level(values: float | Sequence[float]) -> np.ndarray:
+    """Return the highest level of `LEVELS` that pixels per metre reach, ``"none"`` below all.
+
+    >>> level([10, 130]).tolist()
+    ['none', 'recognise']
+    """
+    names = np.array(["none", *LEVELS])
+    return names[np.searchsorted(list(LEVELS.values()), values, side="right")]
+
+
+def reach(need: float, focal: float, height: float = 0.0, tilt: float = 0.0) -> float:
+    """Return the distance in metres up to which the ground gets `need` pixels per metre."""
+    slope = np.radians(tilt)
+    return float((focal / need - height * np.sin(slope)) / np.cos(slope))
+
+
+def _camera_axes(distance, drop: float, tilt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return depth along the optical axis and offset below it of a point, in metres."""
+    distance, slope = np.asarray(distance, float), np.radians(tilt)
+    depth = distance * np.cos(slope) + drop * np.sin(slope)
+    return depth, drop * np.cos(slope) - distance * np.sin(slope)
+
+
+def on_ground(boxes, camera: Mapping) -> np.ndarray:
+    """Return where the feet of each box stand on the ground, x y in metres, shape (N, 2).
+
+    The middle of a box's lower edge is carried to the plane Z = 0 by the calibration of `camera`,
+    ``K`` (3, 3), ``R`` (3, 3, world to camera) and ``t`` (3), as in Hartley and Zisserman (2004),
+    chapter 8. Feet above the horizon stand nowhere: NaN.
+    """
+    K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
+    from_ground = K @ np.column_stack([R[:, 0], R[:, 1], t])
+    boxes = as_boxes(boxes).astype(float)
+    feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
+    points = feet @ np.linalg.inv(from_ground).T
+    points[points[:, 2] <= 0] = np.nan  # the third value is 1 / depth
+    return points[:, :2] / points[:, 2:]
+
+
+def ground_view(camera: Mapping, reach: float = 40.0, step: int = 40) -> np.ndarray:
+    """Return the outline (metres, shape (N, 2)) of the ground that a calibrated camera sees.
+
+    `camera` holds ``K`` (3x3), ``R`` (3x3, world to camera), ``t`` (3), ``width`` and ``height``;
+    the outline is cut `reach` metres from the camera.
+    """
+    K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
+    t = t.reshape(3)
+    width, height = camera["width"], camera["height"]
+    across, down = np.linspace(0, width, step), np.linspace(0, height, step)
+    border = np.concatenate(
+        [
+            np.stack([across, np.full(step, height)], 1),
+            np.stack([np.full(step, width), down[::-1]], 1),
+            np.stack([across[::-1], np.zeros(step)], 1),
+            np.stack([np.zeros(step), down], 1),
+        ]
+    )
+    rays = np.column_stack([border, np.ones(len(border))]) @ np.linalg.inv(K).T @ R
+    eye = -R.T @ t
+    flat = rays[:, :2] / np.linalg.norm(rays[:, :2], axis=1, keepdims=True)
+    slope = np.minimum(rays[:, 2] / np.linalg.norm(rays[:, :2], axis=1), -1e-6)
+    return eye[:2] + flat * np.minimum(-eye[2] / slope, reach)[:, None]
+
+
+def ground_points(table: pd.DataFrame, camera: Mapping) -> pd.DataFrame:
+    """Return tracks on the ground: frame, track, x, y in metres, by `on_ground`."""
+    x, y = on_ground(table[["x1", "y1", "x2", "y2"]].to_numpy(), camera).T
+    return table[["frame", "track"]].assign(x=x, y=y)

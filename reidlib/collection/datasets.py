@@ -1,0 +1,253 @@
+"""Re-identification image sets: who is on which image, from which camera, for training or testing.
+
+A table has a row an image and the columns path, pid, camid. pid -1 is junk (a bad box), pid 0 a
+distractor, as in Market-1501; camid -1 means that nobody knows the camera.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from reidlib import assets
+from reidlib.collection import formats, transforms
+from reidlib.collection.encoding import read_image
+
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+TRAIN = ("bounding_box_train", "train")
+QUERY = ("query",)
+GALLERY = ("bounding_box_test", "gallery")
+MSMT17 = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
+NO_CAMERAS = (
+    "{name}: {count} of {total} images do not tell their camera (expected a name with _c2_ in it); "
+    "their camid is -1. Ranking cannot leave out matches from the query's own camera then, and "
+    "near-identical neighbouring frames make scores look better than they are"
+)
+
+
+@dataclass
+class Dataset:
+    """Three tables with columns path, pid, camid: people to learn from, queries, a gallery."""
+
+    name: str
+    root: Path
+    train: pd.DataFrame
+    query: pd.DataFrame
+    gallery: pd.DataFrame
+
+    @property
+    def labels(self) -> list[np.ndarray]:
+        """pid and camid of the queries, then of the gallery: in the order that `ranking` takes."""
+        parts = (self.query, self.gallery)
+        return [part[name].to_numpy() for part in parts for name in ("pid", "camid")]
+
+    def summary(self) -> pd.DataFrame:
+        """Return the number of images, identities and cameras of each part."""
+        parts = {"train": self.train, "query": self.query, "gallery": self.gallery}
+        rows = {
+            part: {
+                "images": len(table),
+                "identities": table.pid[table.pid > 0].nunique(),
+                "cameras": table.camid[table.camid >= 0].nunique(),
+            }
+            for part, table in parts.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def load(
+    source: str | Path = "plaza", *, scenario: str | None = None, train: float = 0.5, seed: int = 0
+) -> Dataset:
+    """Return the data set called "plaza" or kept in a folder, whichever layout the folder has.
+
+    Known are Market-1501 (also DukeMTMC-reID and CUHK03-NP: folders bounding_box_train, query and
+    bounding_box_test; plaza's are train, query, gallery), MSMT17 (list_train.txt and so on), and,
+    divided with `split` (`train`, `seed`), a folder for each identity or one of all crops, named as
+    in Market-1501. `scenario` names one of plaza's special test sets, such as "clothes"; training
+    images stay the same.
+
+    Raises FileNotFoundError for a folder or scenario that is not there, ValueError for one without
+    images.
+    """
+    root = assets.data("plaza", "crops") if str(source) == "plaza" else Path(source)
+    if not str(source) or not root.is_dir():
+        raise FileNotFoundError(f"no data set at {root}; expected 'plaza' or an existing folder")
+    if (root / "list_train.txt").is_file():
+        dataset = _load_msmt17(root)
+    elif sum(_folder(root, names) is not None for names in (TRAIN, QUERY, GALLERY)) > 1:
+        dataset = _load_market(root)  # which says what is missing
+    else:
+        dataset = split(_read_identities(root), train=train, seed=seed, name=root.name, root=root)
+    if str(source) == "plaza":
+        dataset.name = "plaza"
+    if scenario is not None:
+        dataset = _with_scenario(dataset, scenario)
+    tables = pd.concat([dataset.train, dataset.query, dataset.gallery])
+    unknown = int((tables.camid < 0).sum())
+    if unknown:
+        text = NO_CAMERAS.format(name=dataset.name, count=unknown, total=len(tables))
+        warnings.warn(text, stacklevel=2)
+    return dataset
+
+
+def split(
+    table: pd.DataFrame,
+    *,
+    train: float = 0.5,
+    seed: int = 0,
+    name: str = "images",
+    root: str | Path = ".",
+) -> Dataset:
+    """Divide images by identity: the share `train` of the people to learn from, the others to test.
+
+    No person is in both, since a model could otherwise pass by remembering. Of each test person one
+    image a camera is the query, the others are gallery; junk and distractors (pid < 1) are gallery.
+    Who has one image in each camera is looked for from one camera only. Raises ValueError unless
+    both parts get at least one identity, and there is a gallery.
+    """
+    rng = np.random.default_rng(seed)
+    people = np.unique(table.pid[table.pid > 0])
+    count = round(train * len(people))
+    if not 0 < count < len(people):
+        raise ValueError(
+            f"{len(people)} identities cannot be divided with train={train}; training and testing "
+            "need one each"
+        )
+    chosen = rng.permutation(people)[:count]
+    test = table[~table.pid.isin(chosen)]
+    shuffled = test[test.pid > 0].sample(frac=1, random_state=seed)
+    queries = shuffled.drop_duplicates(["pid", "camid"])
+    alone = ~queries.pid.isin(test.drop(queries.index).pid)
+    queries = queries[~(alone & queries.duplicated("pid"))]
+    picked = test.index.isin(queries.index)
+    if picked.all():
+        raise ValueError(
+            f"the {picked.sum()} test people have one image each, which leaves no gallery to find "
+            "them in; add images of them, best from a second camera"
+        )
+    parts = table[table.pid.isin(chosen)], test[picked], test[~picked]
+    return Dataset(name, Path(root), *(part.reset_index(drop=True) for part in parts))
+
+
+def read_images(
+    paths: Iterable[str | Path], size: tuple[int, int] | None = None
+) -> list[np.ndarray] | np.ndarray:
+    """Read image files as uint8 RGB: a list, or with `size` (height, width) one (N, H, W, 3) array.
+
+    Raises FileNotFoundError, or ValueError for a file that does not decode.
+    """
+    paths = list(paths)
+    if size is None:
+        return [read_image(path) for path in paths]
+    images = np.empty((len(paths), *size, 3), np.uint8)
+
+    def read(i: int) -> None:
+        images[i] = transforms.resize(read_image(paths[i]), size)
+
+    with ThreadPoolExecutor() as pool:  # decoding lets go of the interpreter
+        for _ in tqdm(
+            pool.map(read, range(len(paths))), "reading", len(paths), disable=len(paths) < 5000
+        ):
+            pass
+    return images
+
+
+def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in a folder, by name; hidden files are passed over."""
+    found = (path for path in folder.glob("[!.]*") if path.suffix.lower() in IMAGES)
+    return sorted(path for path in found if path.is_file())
+
+
+def _table(rows: list[tuple], folder: Path) -> pd.DataFrame:
+    if not rows:
+        raise ValueError(f"{folder} holds no images; expected files ending {', '.join(IMAGES)}")
+    return pd.DataFrame(rows, columns=["path", "pid", "camid"])
+
+
+def _read_market(folder: Path) -> pd.DataFrame:
+    names = [(path, formats.parse_market_name(path)) for path in image_files(folder)]
+    return _table([(path, name.pid, name.camid) for path, name in names], folder)
+
+
+def _load_market(root: Path) -> Dataset:
+    folders = {names: _folder(root, names) for names in (TRAIN, QUERY, GALLERY)}
+    missing = [" or ".join(names) for names, folder in folders.items() if folder is None]
+    if missing:
+        raise FileNotFoundError(
+            f"{root} has no folder {', nor '.join(missing)}; expected all three as in Market-1501, "
+            "or a folder for each identity"
+        )
+    return Dataset(root.name, root, *map(_read_market, folders.values()))
+
+
+def _load_msmt17(root: Path) -> Dataset:
+    train, test = next((pair for pair in MSMT17 if (root / pair[0]).is_dir()), MSMT17[0])
+    tables = {}
+    for part, folder in {"train": train, "val": train, "query": test, "gallery": test}.items():
+        path, rows = root / f"list_{part}.txt", []
+        if not path.is_file():
+            if part == "val":
+                continue
+            raise FileNotFoundError(f"{root} has list_train.txt but no {path.name}; see MSMT17")
+        lines = filter(None, map(str.strip, path.read_text("utf-8", "replace").splitlines()))
+        for line in lines:
+            match = re.fullmatch(r"((?:\S*/)?[^\s/_]+_[^\s/_]+_(\d+)_\S+)\s+(\d+)", line)
+            if not match:
+                raise ValueError(
+                    f"{path} has the line {line[:80]!r}; expected a name and a number such as "
+                    "'0000/0000_000_01_0303morning_0008_0.jpg 0'"
+                )
+            # Identities count from 0 here, where 0 would be a distractor elsewhere.
+            rows.append((root / folder / match[1], int(match[3]) + 1, int(match[2])))
+        tables[part] = _table(rows, path)
+    both = [tables[part] for part in ("train", "val") if part in tables]
+    merged = pd.concat(both, ignore_index=True)
+    return Dataset(root.name, root, merged, tables["query"], tables["gallery"])
+
+
+def _read_identities(root: Path) -> pd.DataFrame:
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and image_files(path))
+    if not folders and image_files(root):
+        return _read_market(root)
+    if not folders:
+        raise ValueError(
+            f"{root} holds no images in a known layout; expected folders query and gallery as in "
+            "Market-1501, list_train.txt as in MSMT17, a folder of images for each identity, or "
+            "images named as in Market-1501"
+        )
+    # Names that are numbers are kept, but 0 would make a person a distractor.
+    numbered = all(re.fullmatch(r"0*[1-9]\d*", folder.name) for folder in folders)
+    rows = []
+    for number, folder in enumerate(folders, 1):
+        pid = int(folder.name) if numbered else number
+        for path in image_files(folder):
+            camera = re.search(r"(?:^|_)c(\d+)(?=s\d|_|\.)", path.name)
+            rows.append((path, pid, int(camera[1]) if camera else -1))
+    return _table(rows, root)
+
+
+def _with_scenario(dataset: Dataset, scenario: str) -> Dataset:
+    folder = dataset.root.parent / "scenarios"
+    known = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if scenario not in known:
+        raise FileNotFoundError(
+            f"{dataset.name} has no scenario {scenario!r}; it has {', '.join(known) or 'none'}"
+        )
+    here = folder / scenario
+    if _folder(here, QUERY) and _folder(here, GALLERY):
+        query, gallery = (_read_market(_folder(here, names)) for names in (QUERY, GALLERY))
+        return Dataset(f"{dataset.name} {scenario}", here, dataset.train, query, gallery)
+    changed = _read_market(here)
+    return Dataset(f"{dataset.name} {scenario}", here, dataset.train, changed, dataset.gallery)

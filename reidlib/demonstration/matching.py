@@ -1,0 +1,295 @@
+"""The same person elsewhere: searching a gallery of known tracks, linking tracks across cameras.
+
+A tracklet is what one camera's tracker saw of one person without a break: a row with the columns
+camera, track, start, end (seconds on a clock that all cameras share), and one feature vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from reidlib import assets, boxes
+from reidlib.detection import scores
+from reidlib.features.vectors import aggregate, read, write
+from reidlib.model import distances
+
+FORBIDDEN = 1e9  # the distance of two tracklets that cannot be one person
+
+
+class Gallery:
+    """Known tracks that can be searched by appearance, and added to at any time.
+
+    `index` is "exact", which compares with every vector, or "faiss", an approximate graph for
+    hundreds of thousands of them (Malkov and Yashunin, 2018); that needs the package faiss-cpu.
+
+    >>> gallery = Gallery().add([[1.0, 0.0], [0.0, 1.0]], ["Ann", "Bo"])
+    >>> gallery.search([[0.9, 0.1]], k=1)[["label", "score"]].round(3).values.tolist()
+    [['Ann', 0.994]]
+    """
+
+    def __init__(self, index: str = "exact"):
+        if index not in ("exact", "faiss"):
+            raise ValueError(f"index is {index!r}; expected 'exact' or 'faiss'")
+        self._approximate = index == "faiss"
+        self._graph = None
+        self._room = np.empty((0, 0), np.float32)  # grows by doubling; the first _size rows count
+        self._size = 0
+        self._tables: list[pd.DataFrame] = []
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The unit vectors, (N, D) float32, in the order in which they were added."""
+        return self._room[: self._size]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What is known about each vector, a row each."""
+        if len(self._tables) > 1:
+            self._tables = [pd.concat(self._tables, ignore_index=True)]
+        return self._tables[0] if self._tables else pd.DataFrame()
+
+    def add(self, vectors, table) -> Gallery:
+        """Add vectors (N, D) with a table of N rows, or N labels; returns the gallery itself.
+
+        Raises ValueError when the numbers of rows differ, when D is not that of earlier vectors,
+        and for NaN.
+        """
+        vectors = np.asarray(vectors, np.float32)
+        if not isinstance(table, pd.DataFrame):
+            table = pd.DataFrame({"label": list(table)})
+        wide = self._room.shape[1] if self._size else vectors.shape[-1]
+        if vectors.ndim != 2 or vectors.shape[1] != wide or len(vectors) != len(table):
+            raise ValueError(
+                f"vectors have shape {vectors.shape} and the table {len(table)} rows; expected "
+                f"as many rows of both and {wide} numbers in a vector"
+            )
+        if not np.isfinite(vectors).all():
+            raise ValueError("vectors hold NaN; leave out tracks that have no features")
+        if not len(vectors):
+            return self
+        vectors, end = distances.unit(vectors), self._size + len(vectors)
+        if end > len(self._room):
+            held, size = self.vectors, max(end, 2 * len(self._room))
+            self._room = np.empty((size, wide), np.float32)
+            self._room[: len(held)] = held.reshape(-1, wide)
+        self._room[self._size : end] = vectors
+        self._size = end
+        self._tables.append(table.reset_index(drop=True))
+        if self._approximate:
+            self._graph = self._graph or _graph(wide)
+            self._graph.add(vectors)
+        return self
+
+    def search(self, vectors, k: int = 5) -> pd.DataFrame:
+        """Return the `k` nearest of the gallery for each vector, best first.
+
+        A row a hit: query (row of `vectors`), rank (from 1), score (cosine similarity), and the
+        columns of the gallery's table. Raises ValueError while the gallery is empty.
+        """
+        if not self._size:
+            raise ValueError("the gallery is empty; add vectors before searching")
+        if k < 1:
+            raise ValueError(f"k is {k}; ask for 1 or more")
+        k = min(k, self._size)
+        if self._approximate:
+            scores, found = self._graph.search(distances.unit(np.asarray(vectors, np.float32)), k)
+        else:
+            found, away = distances.top(vectors, self.vectors, k)
+            scores = 1 - away
+        hits = self.table.iloc[found.ravel()].reset_index(drop=True)
+        hits.insert(0, "query", np.repeat(np.arange(len(found)), k))
+        hits.insert(1, "rank", np.tile(np.arange(1, k + 1), len(found)))
+        hits.insert(2, "score", scores.ravel())
+        return hits
+
+    def save(self, path: str | Path) -> None:
+        """Write the gallery as features: `path` (.npz) and a .csv beside it."""
+        write(path, self.vectors, self.table)
+
+    @classmethod
+    def load(cls, path: str | Path, index: str = "exact") -> Gallery:
+        """Return the gallery that `save` wrote."""
+        return cls(index).add(*read(path))
+
+
+def _graph(dim: int):
+    try:
+        import faiss
+    except ImportError as error:
+        raise assets.Unavailable(
+            "index='faiss' needs the package faiss-cpu: pip install faiss-cpu, or use 'exact'"
+        ) from error
+    return faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
+
+
+def tracklets(
+    table: pd.DataFrame, vectors: np.ndarray, shortest: int = 1
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return one row, and one unit vector, for each track of each camera.
+
+    `table` has columns camera, track, frame, time and confidence; `vectors` (N, D) go with its
+    rows, NaN where a box has none. The result has camera, track, start, end (seconds), first, last
+    (frames) and frames, the number of vectors; tracks of fewer than `shortest` are left out.
+    """
+    # Start and end are those of all boxes: one person cannot be in two places, vector or not.
+    seen = table.assign(seen=np.isfinite(vectors).all(axis=1))
+    groups = seen.groupby(["camera", "track"], sort=False)
+    rows = groups.agg(
+        start=("time", "min"),
+        end=("time", "max"),
+        first=("frame", "min"),
+        last=("frame", "max"),
+        frames=("seen", "sum"),
+    ).reset_index()
+    means = aggregate(vectors, groups.ngroup(), "weighted", table["confidence"])
+    keep = (rows["frames"] >= shortest).to_numpy()
+    return rows[keep].reset_index(drop=True), means[keep]
+
+
+def link(
+    tracklets: pd.DataFrame,
+    vectors,
+    *,
+    threshold: float | None = None,
+    overlap: Iterable[tuple] | None = None,
+    travel: Mapping[tuple, float] | None = None,
+    positions: Sequence | None = None,
+    reach: float = 1.5,
+    speed: float = 3.0,
+) -> np.ndarray:
+    """Return the identity of each tracklet, (N,) whole numbers from 1 by first appearance.
+
+    Agglomerative clustering with average linkage on the cosine distance of `vectors` (N, D), under
+    constraints. One person cannot be twice in one camera at once. `overlap` names the pairs of
+    cameras that may see a person together; in all others nobody is at once (None: not known, no
+    such constraint). `travel` gives the least seconds between two cameras. `positions` holds for
+    each tracklet an array (boxes, 3) of time, x, y in metres on the ground: those seen at once must
+    be within `reach` metres, and count as nearer the closer they are; nobody is faster than
+    `speed` metres a second.
+
+    Clusters grow up to an average distance of `threshold`; an extractor's own suits best. Without
+    one it comes from the data: people seen at once show how near strangers get. A tracklet with a
+    NaN vector stays alone. Raises ValueError for missing columns and lengths that differ.
+    """
+    boxes.require(tracklets, ["camera", "start", "end"], "the table of tracklets")
+    if not len(tracklets) and not len(vectors):
+        return np.ones(0, int)
+    vectors = np.asarray(vectors, float)
+    timed = np.isfinite(tracklets[["start", "end"]].to_numpy(float)).all()
+    if vectors.ndim != 2 or len(tracklets) != len(vectors) or not timed:
+        raise ValueError(
+            f"{len(tracklets)} tracklets, vectors of shape {vectors.shape}; expected a start and "
+            "an end in seconds, and a vector (D,), for each"
+        )
+    if len(tracklets) < 2:
+        return np.ones(len(tracklets), int)
+    seen = np.isfinite(vectors).all(axis=1)
+    vectors = np.where(seen[:, None], vectors, 0)
+    impossible = _apart_in_time(tracklets, overlap, travel)
+    away = np.maximum(distances.distances(vectors, vectors), 0)
+    if threshold is None:
+        threshold = _threshold(away[np.ix_(seen, seen)], impossible[np.ix_(seen, seen)])
+    if positions is not None:
+        nearness = _on_the_ground(positions, reach, speed)
+        impossible |= np.isinf(nearness)
+        away *= np.where(np.isinf(nearness), 1, nearness)
+    away[impossible | ~seen | ~seen[:, None]] = FORBIDDEN
+    np.fill_diagonal(away, 0)
+    # One forbidden pair lifts the average of two clusters far above any threshold.
+    tree = hierarchy.average(squareform(np.maximum(away, away.T), checks=False))
+    clusters = hierarchy.fcluster(tree, threshold, "distance")
+    order = np.lexsort((tracklets["camera"].astype(str), tracklets["start"]))
+    return np.argsort(pd.unique(clusters[order]))[clusters - 1] + 1
+
+
+def _apart_in_time(tracklets, overlap, travel) -> np.ndarray:
+    """Return which pairs (N, N) cannot be one person, going by cameras and times."""
+    camera = tracklets["camera"].to_numpy()
+    start, end = tracklets["start"].to_numpy(float), tracklets["end"].to_numpy(float)
+    gap = np.maximum(start[:, None] - end, start - end[:, None])  # negative: at the same time
+    same = camera[:, None] == camera
+    impossible = same & (gap <= 0)
+    if overlap is not None:
+        together = same.copy()
+        for a, b in overlap:
+            together |= _between(camera, a, b)
+        impossible |= ~together & (gap <= 0)
+    for (a, b), seconds in (travel or {}).items():
+        impossible |= _between(camera, a, b) & (gap < seconds)
+    np.fill_diagonal(impossible, False)
+    return impossible
+
+
+def _between(camera: np.ndarray, a, b) -> np.ndarray:
+    pairs = (camera == a)[:, None] & (camera == b)
+    return pairs | pairs.T
+
+
+def _on_the_ground(positions: Sequence, reach: float, speed: float) -> np.ndarray:
+    """Return a factor (N, N) on the distance of appearance, inf for pairs in two places."""
+    factor = np.ones((len(positions), len(positions)))
+    paths = [np.asarray(path, float).reshape(-1, 3) for path in positions]
+    for i, a in enumerate(paths):
+        for j, b in enumerate(paths[:i]):
+            if not len(a) or not len(b):
+                continue
+            at = a[(a[:, 0] >= b[0, 0]) & (a[:, 0] <= b[-1, 0])]
+            if not len(at) and a[0, 0] <= b[-1, 0] and b[0, 0] <= a[-1, 0]:
+                a, b, at = b, a, b  # b was seen only while a was out of sight
+            if len(at):
+                x, y = (np.interp(at[:, 0], b[:, 0], b[:, k]) for k in (1, 2))
+                apart = np.median(np.hypot(at[:, 1] - x, at[:, 2] - y)) / reach
+            else:  # one after the other: how fast would the person have been
+                first, then = (a, b) if a[-1, 0] < b[0, 0] else (b, a)
+                way = np.hypot(*(then[0, 1:] - first[-1, 1:])) - reach
+                apart = np.inf if way > speed * (then[0, 0] - first[-1, 0]) else 1.0
+            factor[i, j] = factor[j, i] = apart if apart <= 1 else np.inf
+    return factor
+
+
+def _threshold(away: np.ndarray, impossible: np.ndarray) -> float:
+    """Return the distance under which one in a hundred pairs of certain strangers would lie.
+
+    The normal quantile by median and median deviation, so that doubled tracks of one person, which
+    look like very similar strangers, do not pull it down. Under 20 such pairs: 0.3.
+    """
+    strangers = away[np.triu(impossible, 1)]
+    if len(strangers) < 20:
+        return 0.3
+    middle = np.median(strangers)
+    return float(max(middle - 2.326 * 1.4826 * np.median(np.abs(strangers - middle)), 0))
+
+
+def identify(tracks: pd.DataFrame, tracklets: pd.DataFrame, identities) -> pd.DataFrame:
+    """Return `tracks` with the column `identity`, looked up by camera and track; -1 if unlinked."""
+    known = tracklets[["camera", "track"]].assign(identity=np.asarray(identities))
+    key = ["camera", "track"]  # and not a column identity of before
+    merged = tracks[key].merge(known, on=key, how="left", validate="many_to_one")
+    identity = merged["identity"].fillna(-1).astype(int)
+    return tracks.assign(identity=identity.to_numpy())
+
+
+def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
+    """Return `scores.evaluate` over all cameras at once: its IDF1 asks for one number everywhere.
+
+    `truth` has camera, frame, track (the person) and boxes; `tracks` has camera, frame, identity
+    and boxes, as from `identify`. The cameras' frames are put one after the other.
+    """
+    last = pd.concat([truth, tracks]).groupby("camera")["frame"].max() + 1
+    offset = last.cumsum() - last
+    truth = truth.assign(frame=truth["frame"] + truth["camera"].map(offset))
+    found = tracks[tracks["identity"] >= 0]
+    frame = found["frame"] + found["camera"].map(offset)
+    return scores.evaluate(truth, found.assign(frame=frame, track=found["identity"]))
+
+
+SHORTEST = 5  # frames; a shorter track is too little to tell who it is

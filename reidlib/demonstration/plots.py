@@ -1,0 +1,244 @@
+"""Figures of lesson 05: who was where when, who is who, and why two pictures match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from reidlib import boxes, drawing, style
+from reidlib.collection import cameras
+from reidlib.collection.cameras import ground_view
+from reidlib.demonstration import matching
+from reidlib.model import plots as model_plots
+
+
+@style.styled
+def who_was_where(
+    tracklets: pd.DataFrame, identity: str = "identity", title: str = ""
+) -> style.Figure:
+    """Draw the time line of all cameras: a row a person, a bar a stay, the camera written on it.
+
+    `tracklets` has columns camera, start and end (seconds) and `identity`.
+    """
+    first = tracklets.groupby(identity)["start"].min().sort_values()
+    rows = {person: row for row, person in enumerate(first.index)}
+    cameras = sorted(tracklets["camera"].astype(str).unique())
+    lane = 0.84 / len(cameras)
+    height = np.clip(0.17 * len(cameras) * len(rows) + 1.5, 2.8, 11)
+    figure, ax = style.axes(10, height)
+    for stay in tracklets.to_dict("records"):
+        at = cameras.index(str(stay["camera"]))
+        y = rows[stay[identity]] - 0.42 + lane * (at + 0.5)
+        length = max(stay["end"] - stay["start"], 0.05)
+        hatch = ("", "////", "....", "xxxx")[at % 4]
+        shade = {"color": style.colour(stay[identity]), "ec": style.INK, "lw": 0.8, "hatch": hatch}
+        ax.barh(y, length, lane * 0.9, left=stay["start"], **shade)
+    for row in range(1, len(rows), 2):
+        ax.axhspan(row - 0.5, row + 0.5, color=style.GREY, alpha=0.12, lw=0, zorder=0)
+    for at, camera in enumerate(cameras):
+        hatch = ("", "////", "....", "xxxx")[at % 4]
+        label = f"camera {camera}"
+        ax.barh(0, 0, color="white", ec=style.INK, hatch=hatch, label=label)
+    ax.set_yticks(range(len(rows)), [str(person) for person in rows])
+    ax.set(xlabel="time, s", ylabel="person", ylim=(len(rows) - 0.5, -0.5))
+    ax.grid(False, axis="y")
+    ax.set_title(title or "Who was where, and when", loc="left")
+    if len(cameras) > 1:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@style.styled
+def moment(
+    images: Mapping[str, np.ndarray],
+    table: pd.DataFrame,
+    tracklets: pd.DataFrame,
+    seconds: float,
+    calibrations: Mapping[str, Mapping] | None = None,
+    width: int = 640,
+) -> style.Figure:
+    """Show all cameras at one moment, one colour and number a person, above the time line.
+
+    `images` is camera to frame, which may be a small copy; `table` holds the boxes of this moment,
+    with camera and identity, in pixels of a frame `width` wide; `tracklets` is as for
+    `who_was_where`. With `calibrations` a plan shows where everybody stands, in metres.
+    """
+    drawn = []
+    for camera, image in images.items():
+        here = table[table["camera"] == camera]
+        small = here.assign(**here[boxes.BOX] * (image.shape[1] / width))
+        image = drawing.draw_tracks(image, small, "identity")
+        drawn.append(drawing.banner(image, f"{camera}   {seconds:.1f} s"))
+    figure = style.Figure(figsize=(13, 6.4))
+    layout = [["film", "film"], ["plan", "line"]] if calibrations else [["film"], ["line"]]
+    widths = [8, 5] if calibrations else None
+    cells = figure.subplot_mosaic(layout, height_ratios=[2.5, 4], width_ratios=widths)
+    style.show(cells["film"], drawing.side_by_side(drawn, drawn[0].shape[0]))
+    _lines(cells["line"], tracklets, seconds)
+    if calibrations:
+        _plan(cells["plan"], table, calibrations)
+    return figure
+
+
+def _lines(ax, tracklets: pd.DataFrame, seconds: float) -> None:
+    """Draw the time line small: a line a stay, the upper ones of a person from the first camera."""
+    row = tracklets["identity"].rank(method="dense") - 1
+    lane = pd.factorize(tracklets["camera"], sort=True)[0]
+    y = row + 0.26 * (lane - lane.max() / 2)
+    colours = [style.colour(person) for person in tracklets["identity"]]
+    ax.hlines(y, tracklets["start"], tracklets["end"], colours, lw=3)
+    ax.axvline(seconds, color=style.INK, lw=2)
+    people = np.sort(tracklets["identity"].unique())
+    ax.set_yticks(range(len(people)), people.astype(str), fontsize=8)
+    ax.set(xlabel="time, s", ylabel="person", ylim=(len(people) - 0.4, -0.6))
+
+
+def _plan(ax, table: pd.DataFrame, calibrations: Mapping[str, Mapping], reach: float = 13) -> None:
+    """Draw where each camera believes people to stand, and the middle of that with their number."""
+    feet = []
+    for at, (name, calibration) in enumerate(calibrations.items()):
+        outline, colour = ground_view(calibration, reach), style.SERIES[at % len(style.SERIES)]
+        ax.fill(*outline.T, color=colour, alpha=0.13, lw=0)
+        ax.plot(*np.vstack([outline, outline[:1]]).T, color=colour, lw=1, ls=style.DASHES[at % 7])
+        top = outline[:, 0].mean(), outline[:, 1].max() + 0.2
+        ax.text(*top, name, ha="center", color=colour, weight="bold", size=13)
+        here = table[(table["camera"] == name) & (table["identity"] > 0)]
+        x, y = cameras.on_ground(here[boxes.BOX].to_numpy(), calibration).T
+        feet.append(pd.DataFrame({"identity": here["identity"], "x": x, "y": y}))
+    for person, seen in pd.concat(feet).dropna().groupby("identity"):
+        colour, (x, y) = style.colour(person), seen[["x", "y"]].mean()
+        ax.plot(seen["x"], seen["y"], "-o", color=colour, ms=5, lw=2)
+        box = {"boxstyle": "circle,pad=.25", "fc": colour, "ec": style.INK}
+        look = {"color": drawing.ink(colour), "bbox": box}
+        ax.text(x, y, str(person), ha="center", va="center", size=9, **look)
+    ax.set(aspect="equal", xlabel="x, m", ylabel="y, m", title="On the ground")
+
+
+@style.styled
+def people(
+    crops: Mapping[object, Sequence[tuple[str, np.ndarray]]], title: str = ""
+) -> style.Figure:
+    """Show each person in a row: a few crops, each with the name of the camera that took it.
+
+    `crops` is person to (caption, image) pairs.
+    """
+    columns = max(len(images) for images in crops.values())
+    figure, cells = style.axes(
+        1.15 * columns + 0.7, 2.3 * len(crops), len(crops), columns, squeeze=False
+    )
+    for row, (person, images) in zip(cells, crops.items()):
+        for ax in row[len(images) :]:
+            ax.set_axis_off()
+        for ax, (caption, image) in zip(row, images):
+            style.show(ax, image, caption, 10)
+            style.frame(ax, style.colour(person))
+        row[0].set_ylabel(f"{person}", rotation=0, ha="right", va="center", size=15)
+    figure.suptitle(title or "Who is who")
+    return figure
+
+
+@style.styled
+def saliency(image: np.ndarray, weight: np.ndarray, title: str = "") -> style.Figure:
+    """Show a crop, the importance of its parts (h, w), and both together.
+
+    `weight` may have any size and range; it is stretched over the crop.
+    """
+    weight = np.asarray(weight, float)
+    height, width = image.shape[:2]
+    figure, cells = style.axes(5.4, 1.75 * height / width + 0.7, 1, 3)
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    style.show(cells[0], image, "crop")
+    style.show(cells[1], weight, "importance", cmap="viridis", extent=extent)
+    style.show(cells[2], image, "both")
+    drawn = cells[2].imshow(
+        weight, cmap="viridis", alpha=0.55, extent=extent, interpolation="bilinear"
+    )
+    bar = figure.colorbar(drawn, ax=cells[2], shrink=0.8)
+    bar.set_label("change of similarity")
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def importance(
+    extractor: Callable, image: np.ndarray, other: np.ndarray, patch: int = 24, step: int = 8
+) -> np.ndarray:
+    """Return how much each pixel of a crop (H, W, 3) adds to its similarity with another vector.
+
+    A square of `patch` pixels in the crop's mean colour covers one place after another; the loss of
+    cosine similarity with `other` (D,) is the importance of what it hid (Zeiler and Fergus, 2014).
+    """
+    height, width = image.shape[:2]
+    places = [
+        (slice(y, y + patch), slice(x, x + patch))
+        for y in range(0, max(height - patch, 0) + 1, step)
+        for x in range(0, max(width - patch, 0) + 1, step)
+    ]
+    covered = np.repeat(image[None], len(places) + 1, axis=0)
+    for copy, place in zip(covered, places):  # the last copy stays whole
+        copy[place] = image.mean(axis=(0, 1))
+    similarity = extractor(covered) @ other
+    total, count = np.zeros((2, height, width), np.float32)
+    for place, lost in zip(places, similarity[-1] - similarity[:-1]):
+        total[place] += lost
+        count[place] += 1
+    return total / np.maximum(count, 1)
+
+
+def heat(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return a crop (H, W, 3) tinted by `weight` (H, W): yellow matters most, blue not at all."""
+    smooth = cv2.GaussianBlur(weight, (0, 0), 4)
+    scaled = 255 * np.clip(smooth / max(smooth.max(), 1e-6), 0, 1)
+    tint = cv2.applyColorMap(scaled.astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1]
+    return cv2.addWeighted(image, 0.45, np.ascontiguousarray(tint), 0.55, 0)
+
+
+def search(
+    tracklets: pd.DataFrame,
+    vectors: np.ndarray,
+    pictures: Sequence[np.ndarray],
+    query: int,
+    claim: float = 1.0,
+    elsewhere: bool = True,
+    why: tuple[int, Callable] | None = None,
+    length: int = 9,
+) -> tuple[style.Figure, str]:
+    """Rank tracklets by their likeness to row `query`; returns the figure and a sentence.
+
+    `tracklets` has columns camera, start and pid (the true person, -1 if unknown); `vectors` (N, D)
+    and `pictures` go with its rows. What is farther than `claim` (cosine distance) is faded: the
+    system would not call it the same person. `elsewhere` leaves out the query's own camera. `why`
+    is (rank, extractor): tints the query and that match by `importance` to each other.
+    """
+    pid, camera = tracklets["pid"].to_numpy(), tracklets["camera"].to_numpy()
+    left_out = elsewhere & (camera == camera[query]) | (np.arange(len(pid)) == query)
+    others = np.flatnonzero(~left_out)
+    gallery = matching.Gallery().add(vectors[others], tracklets.iloc[others].assign(row=others))
+    hits = gallery.search(vectors[[query]], len(others))
+    right = [None if -1 in (pid[query], other) else other == pid[query] for other in hits["pid"]]
+    claimed = (1 - hits["score"] <= claim).to_numpy()
+    images = {row: pictures[row] for row in [query, *hits["row"][:length]]}
+    for row, keep in zip(hits["row"][:length], claimed):
+        if not keep:
+            images[row] = (0.3 * images[row] + 0.7 * 255).astype(np.uint8)
+    if why and why[0] <= len(others):
+        match, extractor = hits["row"][why[0] - 1], why[1]
+        for one, other in ((query, match), (match, query)):
+            images[one] = heat(pictures[one], importance(extractor, pictures[one], vectors[other]))
+    figure = model_plots.rank_grid(
+        [images[query]],
+        [[images[row] for row in hits["row"][:length]]],
+        [right[:length]],
+        [[f"{h.camera}, {h.start:.0f} s\n{1 - h.score:.2f}" for h in hits[:length].itertuples()]],
+        [f"{camera[query]}, {tracklets['start'].iloc[query]:.0f} s"],
+    )
+    tracks = "1 track" if claimed.sum() == 1 else f"{claimed.sum()} tracks"
+    sentence = f"Within a distance of {claim:.2f} the system claims {tracks}"
+    if pid[query] < 0:
+        return figure, f"{sentence}. Who this is, nobody knows."
+    true = np.array([bool(answer) for answer in right])
+    found = f"{(claimed & true).sum()} of the person's {true.sum()} are among them"
+    return figure, f"{sentence}; {found}."

@@ -1,0 +1,280 @@
+"""Person detectors behind one call: images in, a table of boxes for each image out.
+
+A detector works in two steps. `raw` runs the network and keeps every candidate; `select` applies
+the confidence threshold and non-maximum suppression. A slider needs the network only once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reidlib import assets, boxes
+from reidlib.detection import yolo
+from reidlib.detection.yolo import Infer
+
+COLUMNS = ["x1", "y1", "x2", "y2", "confidence"]
+TORCHVISION = {
+    "fasterrcnn": (
+        "fasterrcnn_mobilenet_v3_large_fpn",
+        "FasterRCNN_MobileNet_V3_Large_FPN_Weights",
+    ),
+    "ssd": ("ssdlite320_mobilenet_v3_large", "SSDLite320_MobileNet_V3_Large_Weights"),
+}
+ULTRALYTICS = re.compile(r"yolo(v3(-tiny|-spp)?|v5[nsmlx]6?|v?\d+[nsmlxtce])u?|rtdetr-[lx]")
+ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
+
+
+class Detector:
+    """Finds people: ``detector(images)`` gives one table x1 y1 x2 y2 confidence an image."""
+
+    def __init__(self, name: str, infer: Infer, confidence: float = 0.25, nms: float = 0.7):
+        self.name, self.confidence, self.nms, self._infer = name, confidence, nms, infer
+
+    def raw(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return all person candidates of each image, float32 (N, 5): x1 y1 x2 y2 score.
+
+        `images` is a list of uint8 RGB images (H, W, 3) of any sizes; boxes are in their pixels.
+        Raises ValueError for anything else.
+        """
+        for i, image in enumerate(images):
+            shape = getattr(image, "shape", None)
+            if shape is None or len(shape) != 3 or shape[2] != 3 or image.dtype != np.uint8:
+                raise ValueError(
+                    f"image {i} is {getattr(image, 'dtype', type(image).__name__)} with shape "
+                    f"{shape}; expected a list of uint8 RGB images (height, width, 3)"
+                )
+            if 0 in shape:
+                raise ValueError(f"image {i} has no pixels, shape {shape}; leave it out")
+        found = self._infer(list(images)) if len(images) else []
+        return [_tidy(candidates, image) for candidates, image in zip(found, images)]
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[pd.DataFrame]:
+        """Return one table x1 y1 x2 y2 confidence for each image, best first."""
+        return [select(candidates, self.confidence, self.nms) for candidates in self.raw(images)]
+
+
+def select(candidates: np.ndarray, confidence: float = 0.25, nms: float = 0.7) -> pd.DataFrame:
+    """Return the candidates worth keeping as a table x1 y1 x2 y2 confidence, best first.
+
+    `candidates` is (N, 5) as from `Detector.raw`. Of two boxes whose IoU is above `nms`, the one
+    with the lower score is dropped. Raises ValueError for thresholds outside 0..1.
+
+    >>> select(np.array([[0, 0, 9, 9, 0.9], [1, 0, 9, 9, 0.8], [0, 0, 9, 9, 0.1]])).shape
+    (1, 5)
+    """
+    _check_thresholds(confidence, nms)
+    candidates = np.asarray(candidates, np.float32).reshape(-1, 5)
+    candidates = candidates[candidates[:, 4] >= confidence]
+    kept = boxes.nms(candidates[:, :4], candidates[:, 4], nms)
+    return pd.DataFrame(candidates[kept], columns=COLUMNS)
+
+
+def load(
+    name: str | Path = "auto",
+    confidence: float = 0.25,
+    nms: float = 0.7,
+    device: str = "auto",
+    size: int | None = None,
+) -> Detector:
+    """Return a person detector by name or from a file of weights.
+
+    `name` is "auto" or "plaza" (the bundled detector), "fasterrcnn", "ssd", any Ultralytics
+    detection name from "yolov3" to "yolo26n", or a path: .pt, .onnx, an OpenVINO folder or .xml.
+    `size` is the length of the longer side the network sees in pixels (640 unless the weights say
+    otherwise). On a CPU, YOLO runs through OpenVINO with an input of the frame's shape; with a GPU
+    or `device` "cuda" or "mps", through torch; boxes are the same.
+
+    Raises ValueError for an unknown name and for a file that is not weights, FileNotFoundError for
+    a missing file and assets.Unavailable when weights would have to be downloaded and cannot be.
+    """
+    _check_thresholds(confidence, nms)
+    if size is not None and not size >= 32:
+        raise ValueError(f"size is {size}; expected the longer side in pixels, 32 or more")
+    name = str(name)
+    if device == "auto":
+        device = "cuda" if assets.has_gpu() else "cpu"
+    if name in TORCHVISION:
+        return Detector(name, _torchvision(name, device, size), confidence, nms)
+    openvino = device == "cpu" and assets.has("openvino")
+    path = _locate(name, openvino)
+    if path.suffix == ".pt":
+        _check_pickle(path)
+        if openvino:
+            path = _export(path)
+    if name == "auto":
+        name = "plaza" if path.stem.startswith("plaza") else path.stem
+    infer = yolo.openvino(path, size) if openvino else _ultralytics(path, device, size)
+    return Detector(name, infer, confidence, nms)
+
+
+def _check_thresholds(confidence: float, nms: float) -> None:
+    for label, value in (("confidence", confidence), ("nms", nms)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{label} is {value}; expected a number from 0 to 1")
+
+
+def _tidy(candidates: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Cut candidates to the image; drop what is faint, lies outside or has no area."""
+    candidates = candidates[np.isfinite(candidates).all(axis=1) & (candidates[:, 4] >= yolo.FLOOR)]
+    height, width = image.shape[:2]
+    cut = boxes.clip(candidates[:, :4], width, height)
+    kept = boxes.area(cut) > 0
+    return np.column_stack([cut[kept], candidates[kept, 4]]).astype(np.float32)
+
+
+# Where weights come from
+
+
+def _locate(name: str, openvino: bool) -> Path:
+    """Turn a name into the path of weights, downloading them if there is no other way."""
+    if name in ("auto", "plaza"):
+        forms = ["plaza_detector_openvino_model", "plaza_detector.pt"]
+        for form in forms if openvino else forms[::-1]:
+            with contextlib.suppress(FileNotFoundError):
+                return assets.data("weights", form)
+        if name == "plaza":
+            return assets.data("weights", forms[-1])  # raises, naming the remedy
+        name = "yolo11n"
+    stem = name.removesuffix(".pt")
+    path = Path(name)
+    if path.exists() or not ULTRALYTICS.fullmatch(stem):
+        return _check_path(path)
+    # Ultralytics published its retrained versions of the oldest networks with a "u" at the end.
+    if re.match(r"yolov[35]", stem) and not stem.endswith("u"):
+        stem += "u"
+    return assets.fetch(f"{ULTRALYTICS_URL}{stem}.pt", f"{stem}.pt")
+
+
+def _check_path(path: Path) -> Path:
+    if path.is_dir():
+        if not list(path.glob("*.xml")):
+            raise ValueError(f"{path} holds no .xml file; expected a folder exported to OpenVINO")
+        return path
+    weights = path.suffix in (".pt", ".onnx", ".xml")
+    if not path.exists() and (weights or len(path.parts) > 1):
+        raise FileNotFoundError(f"no detector weights at {path}; give the path of an existing file")
+    if not weights:
+        yolos = ["yolov3", "yolov5n", "yolov8n", "yolo11n", "yolo26n"]
+        names = ["auto", "plaza", *TORCHVISION, *yolos]
+        near = difflib.get_close_matches(path.name, names, 1)
+        raise ValueError(
+            f"unknown detector {str(path)!r}{f', did you mean {near[0]!r}?' if near else ';'} "
+            f"valid are {', '.join(names)} and other Ultralytics detection names, "
+            "or a path to .pt, .onnx, .xml or an OpenVINO folder"
+        )
+    return path
+
+
+def _check_pickle(path: Path) -> None:
+    """Raise ValueError unless the checkpoint can only rebuild known network layers.
+
+    An Ultralytics checkpoint is a pickle, which may call anything. Here it is read without running
+    any of it: torch's restricted reader sees a mute class in place of every layer, and refuses all
+    else. A file that passes holds layers and numbers only.
+    """
+    import torch
+
+    class Mute:
+        def __init__(self):  # takes no arguments: may be made, but not told to do anything
+            pass
+
+    allowed = re.compile(
+        r"(ultralytics\.nn\.(tasks|modules)|ultralytics\.utils|torch\.nn\.modules)\.[\w.]*[A-Z]\w*"
+    )
+    try:
+        named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        layers = [(type("Mute", (Mute,), {}), n) for n in named if allowed.fullmatch(n)]
+        with torch.serialization.safe_globals(layers):
+            torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not a YOLO checkpoint that can be read safely (nothing in it was run); "
+            "expected .pt weights from Ultralytics, or an export to .onnx or OpenVINO"
+        ) from error
+
+
+def _quiet_yolo(path: Path):
+    """Open weights with Ultralytics, keeping it from printing, installing and downloading."""
+    import os
+
+    os.environ["YOLO_AUTOINSTALL"] = "False"
+    from ultralytics import YOLO
+
+    logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    try:
+        model = YOLO(path, task="detect")
+    except Exception as error:
+        raise ValueError(f"{path} is not the weights of a YOLO detector ({error})") from error
+    if model.task != "detect":
+        raise ValueError(f"{path} is a YOLO network for another task: {model.task}")
+    return model
+
+
+def _export(path: Path) -> Path:
+    """Return the OpenVINO form of a checkpoint, converted once and kept in the cache."""
+    folder = assets.cache() / f"{path.stem}-{assets.sha256(path)[:12]}_openvino_model"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=assets.cache()) as temporary:
+            copy = shutil.copy(path, temporary)
+            exported = _quiet_yolo(Path(copy)).export(format="openvino", dynamic=True)
+            Path(exported).rename(folder)
+    return folder
+
+
+# Ways to run a network: each returns a function from images to candidates (N, 5)
+
+
+def _ultralytics(path: Path, device: str, size: int | None) -> Infer:
+    model = _quiet_yolo(path)
+    person = yolo.person_class(model.names, path)
+
+    def infer(images):
+        found = model.predict(
+            [image[..., ::-1] for image in images],  # Ultralytics takes BGR arrays
+            conf=yolo.FLOOR, iou=1.0, max_det=3000, classes=[person], device=device,
+            imgsz=size or model.overrides.get("imgsz", 640), verbose=False,
+        )  # fmt: skip
+        return [
+            np.column_stack([r.boxes.xyxy.cpu().numpy(), r.boxes.conf.cpu().numpy()]) for r in found
+        ]
+
+    return infer
+
+
+def _torchvision(name: str, device: str, size: int | None) -> Infer:
+    builder, weights = TORCHVISION[name]
+    import torch
+    import torchvision
+
+    url = getattr(torchvision.models.detection, weights).DEFAULT.url
+    options = {"weights": None, "weights_backbone": None}
+    if name == "fasterrcnn":
+        options |= {"box_score_thresh": 0.05, "box_nms_thresh": 1.0, "box_detections_per_img": 1000}
+        options |= {"min_size": size, "max_size": size} if size else {}
+    else:
+        options |= {"score_thresh": yolo.FLOOR, "nms_thresh": 1.0, "detections_per_img": 1000}
+    model = getattr(torchvision.models.detection, builder)(**options)
+    file = Path(url).name  # ends in the first digits of its checksum
+    weights = assets.fetch(url, file, checksum=file.partition("-")[2].removesuffix(".pth"))
+    model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    model.eval().to(device)
+
+    @torch.inference_mode()
+    def infer(images):
+        tensors = [torch.from_numpy(i.copy()).permute(2, 0, 1).to(device) / 255 for i in images]
+        people = [(r, r["labels"] == 1) for r in model(tensors)]  # COCO counts its classes from 1
+        return [
+            torch.cat([r["boxes"][p], r["scores"][p, None]], dim=1).cpu().numpy() for r, p in people
+        ]
+
+    return infer

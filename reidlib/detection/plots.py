@@ -1,0 +1,245 @@
+"""Figures of lesson 02: detections, their scores, the cost matrix and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.patches import Rectangle
+
+from reidlib import style
+from reidlib.drawing import ink
+
+
+@style.styled
+def detections(
+    image: np.ndarray,
+    found: Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame | None = None,
+    columns: int = 3,
+) -> style.Figure:
+    """Draw each detector's boxes on the same frame, with confidences, over the true boxes in white.
+
+    `found` is a name to a table x1 y1 x2 y2 confidence; `truth` has x1 y1 x2 y2.
+    """
+    columns = min(columns, len(found))
+    rows = -(-len(found) // columns)
+    width = 8 if columns == 1 else 5
+    height = rows * (width * image.shape[0] / image.shape[1] + 0.4)
+    figure, cells = style.axes(columns * width, height, rows, columns, squeeze=False)
+    for ax in cells.flat[len(found) :]:
+        ax.set_axis_off()
+    for ax, (name, table) in zip(cells.flat, found.items()):
+        style.show(ax, image, f"{name}: {len(table)} boxes", 13)
+        _draw_boxes(ax, table, truth)
+    if truth is not None:
+        figure.suptitle(f"orange: found, white: the {len(truth)} true people")
+    return figure
+
+
+def _draw_boxes(ax, table: pd.DataFrame, truth: pd.DataFrame | None) -> None:
+    if truth is not None:
+        for x1, y1, x2, y2 in truth[["x1", "y1", "x2", "y2"]].to_numpy():
+            ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=4.5))
+    for x1, y1, x2, y2, score in table[["x1", "y1", "x2", "y2", "confidence"]].to_numpy():
+        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
+        box = {"fc": style.ORANGE, "ec": "none", "pad": 0.8}
+        ax.text(x1, y1, f"{score:.2f}".lstrip("0"), size=9, va="bottom", clip_on=True, bbox=box)
+
+
+@style.styled
+def thresholds(
+    image: np.ndarray,
+    found: pd.DataFrame,
+    truth: pd.DataFrame,
+    curve: pd.DataFrame,
+    confidence: float,
+) -> style.Figure:
+    """Draw what a threshold keeps on one frame, beside the precision and recall over all frames.
+
+    `found` and `truth` are this frame's boxes, `curve` is as from `scores.precision_recall`.
+    """
+    figure, (picture, ax) = style.axes(13, 4.3, 1, 2, width_ratios=[1.7, 1])
+    style.show(picture, image, f"orange: {len(found)} found, white: {len(truth)} people", 13)
+    _draw_boxes(picture, found, truth)
+    ax.plot(curve.recall, curve.precision, color=style.BLUE)
+    kept = curve[curve.confidence >= confidence]
+    if len(kept):
+        at = kept.recall.iloc[-1], kept.precision.iloc[-1]
+        ax.plot(*at, "o", color=style.BLUE, ms=11, mec=style.INK)
+        words = f"confidence {confidence:.2f}:\nrecall {at[0]:.2f}\nprecision {at[1]:.2f}"
+        ax.text(0.05, 0.08, words, transform=ax.transAxes)
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    ax.set_title("All frames: the chosen point", loc="left")
+    return figure
+
+
+@style.styled
+def precision_recall(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    confidence: float | None = None,
+) -> style.Figure:
+    """Plot precision against recall; `confidence` marks the point that this threshold chooses.
+
+    `curves` is a name to (recall, precision, confidence), each of shape (N,), best detection first.
+    """
+    figure, ax = style.axes(6.6, 4.8)
+    for (name, curve), colour, dash in zip(curves.items(), style.SERIES, style.DASHES):
+        recall, precision, scores = map(np.asarray, curve)
+        kept = int(np.sum(scores >= confidence)) if confidence is not None else 0
+        if kept:
+            at = recall[kept - 1], precision[kept - 1]
+            ax.plot(*at, "o", color=colour, ms=11, mec=style.INK)
+            name = f"{name}: recall {at[0]:.2f}, precision {at[1]:.2f}"
+        ax.plot(recall, precision, color=colour, ls=dash, label=name)
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    chosen = "" if confidence is None else f" (points: confidence at least {confidence:.2f})"
+    ax.set_title(f"Precision and recall{chosen}", loc="left")
+    ax.legend(loc="lower left")
+    return figure
+
+
+@style.styled
+def cost_matrix(
+    cost: np.ndarray,
+    matches: Mapping[str, list[tuple[int, int]]],
+    rows: list[str],
+    columns: list[str],
+) -> style.Figure:
+    """Draw a cost matrix (tracks x detections) once for each way of matching, matches outlined.
+
+    `matches` is a name (greedy, Hungarian) to (row, column) pairs; the sum of their costs is shown.
+    Forbidden pairs are infinite or NaN and left blank.
+    """
+    cost = np.asarray(cost, float)
+    shown = np.where(np.isfinite(cost), cost, np.nan)
+    width = max(3.6, 0.75 * len(columns) + 1.4)
+    height = max(2.8, 0.6 * len(rows) + 1.5)
+    figure, cells = style.axes(width * len(matches), height, 1, len(matches), squeeze=False)
+    for ax, (name, pairs) in zip(cells[0], matches.items()):
+        # A light map, so that dark figures are readable on every cell.
+        ax.imshow(shown, cmap="Blues_r", vmin=-0.6, vmax=1, aspect="auto")
+        ax.grid(False)
+        for i, j in np.ndindex(*cost.shape):
+            text = f"{cost[i, j]:.2f}" if np.isfinite(cost[i, j]) else "–"
+            bold = "bold" if (i, j) in pairs else "normal"
+            ax.text(j, i, text, ha="center", va="center", weight=bold, color="black")
+        for i, j in pairs:
+            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, ec=style.RED, lw=3))
+        total = sum(cost[i, j] for i, j in pairs)
+        ax.set_title(f"{name}: {len(pairs)} pairs, cost {total:.2f}", size=12)
+        ax.set_xticks(range(len(columns)), columns)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set(xlabel="detections", ylabel="tracks")
+    return figure
+
+
+@style.styled
+def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figure:
+    """Draw which track each true person has, a row a person, a colour and number a track.
+
+    `matched` is as from `scores.matches`. White is where nobody was tracked; a cross is a switch.
+    """
+    order = matched.groupby("person")["frame"].min().sort_values(kind="stable").index
+    figure, ax = style.axes(10, max(2.4, 0.3 * len(order) + 1.2))
+    for row, person in enumerate(order):
+        mine = matched[matched.person == person]
+        begin, end = mine.frame.min() / fps, (mine.frame.max() + 1) / fps
+        ax.broken_barh([(begin, end - begin)], (row - 0.38, 0.76), fc="none", ec=style.GREY, lw=0.8)
+        new = (mine.track.diff().fillna(1) != 0) | (mine.frame.diff().fillna(1) != 1)
+        for _, run in mine.groupby(new.cumsum()):
+            track, start = int(run.track.iloc[0]), run.frame.iloc[0] / fps
+            if track >= 0:
+                length = len(run) / fps
+                colour = style.colour(track)
+                ax.broken_barh([(start, length)], (row - 0.38, 0.76), fc=colour, lw=0)
+                if length > 1.2:
+                    beside = start + 0.08 + 0.25 * run.switch.iloc[0]  # a cross needs room
+                    ax.text(beside, row, str(track), va="center", size=9, color=ink(colour))
+        switches = mine.frame[mine.switch] / fps
+        ax.plot(switches, [row] * len(switches), "X", color="black", ms=8, mec="white")
+    ax.set_yticks(range(len(order)), [str(person) for person in order], fontsize=10)
+    ax.set(xlabel="time, s", ylabel="true person", ylim=(len(order) - 0.4, -0.6))
+    ax.grid(axis="y", visible=False)
+    count = int(matched.switch.sum())
+    ax.set_title(f"{len(order)} people, {count} identity switches (crosses)", loc="left")
+    return figure
+
+
+@style.styled
+def motion(
+    seconds: np.ndarray,
+    measured: np.ndarray,
+    predicted: np.ndarray,
+    deviation: np.ndarray,
+    label: str = "x of the centre, pixels",
+) -> style.Figure:
+    """Plot what a Kalman filter predicted, with two standard deviations, over what was measured.
+
+    All are (N,); `measured` is NaN where the filter got no box.
+    """
+    figure, ax = style.axes(9, 3.8)
+    low, high = predicted - 2 * deviation, predicted + 2 * deviation
+    ax.fill_between(seconds, low, high, color=style.SKY, alpha=0.35, lw=0, label="two deviations")
+    ax.plot(seconds, predicted, color=style.BLUE, label="predicted")
+    ax.plot(seconds, measured, "o", color=style.ORANGE, ms=4.5, label="box found")
+    ax.set(xlabel="time, s", ylabel=label)
+    ax.set_title("The prediction for each frame, made before the frame was seen", loc="left")
+    ax.legend(loc="best")
+    return figure
+
+
+@style.styled
+def delays(runs: Mapping[str, pd.DataFrame]) -> style.Figure:
+    """Plot how late the result of each frame was, a line a run: tables time, delay (seconds)."""
+    figure, ax = style.axes(9, 3.6)
+    marks = zip(runs.items(), style.SERIES, style.DASHES, style.MARKERS)
+    for (name, run), colour, dash, mark in marks:
+        ax.plot(run.time, run.delay, mark, ls=dash, color=colour, ms=3.5, lw=1.4, label=name)
+    top = max((run.delay.max() for run in runs.values() if len(run)), default=0)
+    ax.set(xlabel="time of the frame, s", ylabel="delay, s", ylim=(0, 1.15 * max(top, 0.05)))
+    ax.set_title("How old a frame is when its result is there", loc="left")
+    ax.legend(loc="upper left")
+    return figure
+
+
+@style.styled
+def scores(table: pd.DataFrame) -> style.Figure:
+    """Draw scores between 0 and 1 as groups of bars: a group a row, a bar a column."""
+    figure, ax = style.axes(max(7, 1.9 * len(table)), 4)
+    width = 0.8 / table.shape[1]
+    for i, (name, colour) in enumerate(zip(table, (style.BLUE, style.ORANGE, style.GREEN))):
+        at = np.arange(len(table)) + (i - (table.shape[1] - 1) / 2) * width
+        bars = ax.bar(at, table[name], 0.92 * width, color=colour, label=name)
+        ax.bar_label(bars, fmt="%.2f", size=10)
+    ax.set_xticks(range(len(table)), list(table.index))
+    ax.set(ylim=(min(0, 1.1 * float(table.min().min())), 1.12), ylabel="score")
+    ax.grid(axis="x", visible=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@style.styled
+def trajectories(
+    table: pd.DataFrame, image: np.ndarray, identity: str = "track", title: str = ""
+) -> style.Figure:
+    """Draw where each person's feet went on the image; a dot is the end, the number is the track.
+
+    `table` has columns frame, x1 y1 x2 y2 (pixels) and `identity`.
+    """
+    figure, ax = style.axes(8, 8 * image.shape[0] / image.shape[1] + 0.4)
+    style.show(ax, image // 2 + 110, title or "Where people walked", 13)
+    for name, path in table.sort_values("frame").groupby(identity):
+        x, y = (path["x1"] + path["x2"]) / 2, path["y2"]
+        ax.plot(x, y, color=style.colour(name), lw=2.5)
+        ax.text(
+            x.iloc[-1],
+            y.iloc[-1],
+            str(name),
+            size=10,
+            clip_on=True,
+            bbox={"boxstyle": "circle,pad=.2", "fc": "white", "ec": style.colour(name), "lw": 2},
+        )
+    ax.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0))
+    return figure

@@ -1,0 +1,93 @@
+"""Vectors of a track, vectors of two kinds, and vectors on disk."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reidlib import assets
+from reidlib.model.distances import unit
+
+BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+# Vectors of a track, vectors of two kinds, vectors on disk
+
+
+def aggregate(
+    vectors: np.ndarray, tracks, how: str = "mean", weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return one unit vector a track, (T, D), in the order of ``np.unique(tracks)``.
+
+    `how` is "mean", "median" (of each number) or "weighted", a mean with `weights` (N,) such as
+    quality or visibility. Rows of NaN are left out; a track of only such rows comes back as NaN.
+    """
+    vectors, tracks = np.asarray(vectors, np.float32), np.asarray(tracks)
+    if how not in ("mean", "median", "weighted") or (how == "weighted") != (weights is not None):
+        raise ValueError(f"how={how!r}; expected mean, median, or weighted together with weights")
+    weights = np.ones(len(tracks)) if weights is None else np.asarray(weights, float)
+    if not len(vectors) == len(tracks) == len(weights):
+        raise ValueError(
+            f"{len(vectors)} vectors, {len(tracks)} tracks, {len(weights)} weights; expected as "
+            "many of each"
+        )
+    valid = np.isfinite(vectors).all(axis=1)
+    if not (weights[valid] >= 0).all():
+        raise ValueError("a weight is NaN or below 0; expected 0 or more for each vector")
+    names, inverse = np.unique(tracks, return_inverse=True)
+    result = np.full((len(names), vectors.shape[1]), np.nan, np.float32)
+    inverse = pd.Series(inverse)[valid]
+    for i, rows in inverse.groupby(inverse).groups.items():
+        part, weight = vectors[rows], weights[rows] + 1e-12
+        one = np.median(part, axis=0) if how == "median" else weight @ part / weight.sum()
+        result[i] = unit(one)
+    return result
+
+
+def fuse(a: np.ndarray, b: np.ndarray, weight: float = 0.5) -> np.ndarray:
+    """Return features whose cosine similarity is `weight` times that of `a` plus the rest of `b`.
+
+    Unit rows (N, D) and (N, E) are scaled by the square roots of their shares and joined: (N, D+E).
+    """
+    if len(a) != len(b) or not 0 <= weight <= 1:
+        raise ValueError(f"{len(a)} and {len(b)} rows, weight {weight}; expected as many, 0 to 1")
+    parts = [np.sqrt(weight) * unit(a), np.sqrt(1 - weight) * unit(b)]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def write(path: str | Path, vectors: np.ndarray, table: pd.DataFrame) -> None:
+    """Write features as `path` (.npz) and, row by row, what they belong to as .csv beside it."""
+    path = Path(path).with_suffix(".npz")
+    if len(vectors) != len(table):
+        raise ValueError(f"{len(vectors)} vectors but {len(table)} table rows; expected as many")
+    with assets.atomic(path) as numbers, assets.atomic(path.with_suffix(".csv")) as text:
+        np.savez_compressed(numbers, vectors=np.asarray(vectors, np.float32))
+        table.to_csv(text, index=False)
+
+
+def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return (vectors, table) as `write` wrote them; ValueError if the files do not fit."""
+    path = Path(path).with_suffix(".npz")
+    try:
+        # Names such as NA, and numbers that begin with 0, stay what they are.
+        text = {"keep_default_na": False, "na_values": [""], "dtype": {"label": str}}
+        table = pd.read_csv(path.with_suffix(".csv"), **text)
+        with np.load(path, allow_pickle=False) as content:
+            vectors = content["vectors"]
+        if vectors.ndim != 2:
+            raise ValueError(f"vectors have shape {vectors.shape}")
+    except FileNotFoundError:
+        raise
+    except BROKEN as error:
+        raise ValueError(
+            f"{path} and its .csv are no feature files: {error}; write them again"
+        ) from error
+    if len(vectors) != len(table):
+        raise ValueError(
+            f"{path} holds {len(vectors)} vectors, its .csv {len(table)} rows; write both again"
+        )
+    return vectors, table

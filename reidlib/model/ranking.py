@@ -1,0 +1,324 @@
+"""How good is a ranking: CMC, mAP and mINP, by a protocol that says what counts.
+
+The protocol is Market-1501's (Zheng et al., 2015). Gallery images of the query's identity from the
+query's own camera, and all with pid -1, are junk: removed before ranking. Distractors (pid 0) stay.
+Camera -1 means unknown and is never "the same camera". A query without a true match, among them any
+with pid 0 or -1, is left out and counted. Equal distances rank in gallery order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reidlib.model.distances import features, in_blocks, squares, unit
+
+Nearness = Callable[[int, int, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Scores of a ranking; per-query arrays have shape (Q,) and NaN where a query is left out."""
+
+    cmc: np.ndarray  # (max_rank,): share of queries with a true match up to rank 1, 2, ...
+    mAP: float
+    mINP: float  # mean inverse negative penalty (Ye et al., 2021)
+    ap: np.ndarray  # average precision of each query
+    inp: np.ndarray  # number of true matches / rank of the last one
+    first: np.ndarray  # rank of the first true match, from 1
+    pids: np.ndarray
+    notes: tuple[str, ...] = ()  # what a reader of the numbers should know
+
+    @property
+    def valid(self) -> int:
+        """Number of queries that count."""
+        return int(np.isfinite(self.ap).sum())
+
+    @property
+    def skipped(self) -> int:
+        """Number of queries left out."""
+        return len(self.ap) - self.valid
+
+    def interval(
+        self, metric: str = "rank1", confidence: float = 0.95, samples: int = 1000, seed: int = 0
+    ) -> tuple[float, float]:
+        """Return a bootstrap interval of "mAP", "mINP" or "rank<k>", such as "rank1".
+
+        Identities are resampled, not queries: images of one person fail together (Efron, 1979).
+        """
+        if metric.startswith("rank") and metric[4:].isdigit():
+            values = (self.first <= int(metric[4:])).astype(float)
+        elif metric in ("mAP", "mINP"):
+            values = self.ap if metric == "mAP" else self.inp
+        else:
+            raise ValueError(f"metric is {metric!r}; expected 'mAP', 'mINP' or 'rank1', 'rank2' ..")
+        counted = np.isfinite(self.ap)
+        people, person = np.unique(self.pids[counted], return_inverse=True)
+        sums, counts = np.bincount(person, values[counted]), np.bincount(person)
+        equal = np.full(len(people), 1 / len(people))
+        draws = np.random.default_rng(seed).multinomial(len(people), equal, size=samples)
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(draws @ sums / (draws @ counts), [tail, 1 - tail])
+        return float(low), float(high)
+
+    def summary(self) -> pd.Series:
+        """Return the usual numbers as one row of a table."""
+        ranks = {f"rank-{k}": self.cmc[k - 1] for k in (1, 5, 10) if k <= len(self.cmc)}
+        counts = {"queries": self.valid, "left out": self.skipped}
+        return pd.Series({**ranks, "mAP": self.mAP, "mINP": self.mINP, **counts}, dtype=object)
+
+
+def evaluate(
+    query,
+    query_pids,
+    query_camids,
+    gallery,
+    gallery_pids,
+    gallery_camids,
+    *,
+    metric: str = "cosine",
+    ap: str = "mean",
+    max_rank: int = 50,
+    block: int = 128,
+    threads: int = 2,
+) -> Result:
+    """Rank the gallery (G, D) for each query (Q, D) and score it by the protocol above.
+
+    `metric` is "cosine" or "euclidean". `ap` is "mean", the mean of the precision at the true
+    matches, or "trapezoid", the area that Market-1501's own code computes. Camera ids may be None:
+    matches from the query's own camera then count, which flatters; the result's notes say so.
+    `block` queries are held at a time. Raises ValueError for NaN, lengths or dimensions that do
+    not fit, and when no query has a true match.
+
+    >>> result = evaluate([[1.0, 0.0]], [7], [1], [[0.0, 1.0], [1.0, 0.1]], [3, 7], [2, 2])
+    >>> float(result.cmc[0]), result.mAP
+    (1.0, 1.0)
+    """
+    query, gallery = features(query, gallery, metric)
+    if metric == "cosine":  # the length of a query does not change its ranking
+        gallery, offset = unit(gallery), None
+    else:  # -|q - g|^2 / 2 without the query's own square, which is the same along its row
+        offset = squares(gallery) / 2
+    # Equal images get products that differ in the last digits; in float64 these are cut off.
+    exact = query.dtype == np.float64
+    largest = np.sqrt(squares(query) * squares(gallery).max()) if exact else None
+    if exact and offset is not None:
+        largest = largest + offset.max()
+
+    def nearness(start: int, stop: int, out: np.ndarray) -> None:
+        np.matmul(query[start:stop], gallery.T, out=out)
+        if offset is not None:
+            out -= offset
+        if exact:
+            out *= 2.0**40 / np.maximum(largest[start:stop, None], 1e-300)
+            np.rint(out, out=out)
+
+    labels = query_pids, query_camids, gallery_pids, gallery_camids
+    options = {"ap": ap, "max_rank": max_rank, "block": block, "threads": threads}
+    return _evaluate(nearness, (len(query), len(gallery)), query.dtype, labels, **options)
+
+
+def score(query, gallery, split, **options) -> Result:
+    """Rank the gallery of a data set for its queries by ready features of both; see `evaluate`.
+
+    `split` has the tables query and gallery, as datasets.load gives it.
+    """
+    query_pids, query_camids, gallery_pids, gallery_camids = split.labels
+    return evaluate(
+        query, query_pids, query_camids, gallery, gallery_pids, gallery_camids, **options
+    )
+
+
+def evaluate_distances(
+    matrix,
+    query_pids,
+    query_camids,
+    gallery_pids,
+    gallery_camids,
+    *,
+    ap: str = "mean",
+    max_rank: int = 50,
+    threads: int = 2,
+) -> Result:
+    """Score a ready matrix of distances (Q, G), for example from `rerank`, as `evaluate` does."""
+    matrix = np.asarray(matrix)
+    matrix = matrix if matrix.dtype == np.float32 else matrix.astype(np.float64, copy=False)
+    if matrix.ndim != 2 or not np.isfinite(matrix).all():
+        raise ValueError(
+            f"distances have shape {matrix.shape}; expected (queries, gallery) without NaN or inf"
+        )
+
+    def nearness(start: int, stop: int, out: np.ndarray) -> None:
+        np.negative(matrix[start:stop], out=out)
+
+    labels = query_pids, query_camids, gallery_pids, gallery_camids
+    options = {"ap": ap, "max_rank": max_rank, "threads": threads}
+    return _evaluate(nearness, matrix.shape, matrix.dtype, labels, **options)
+
+
+def _evaluate(
+    nearness: Nearness, shape, dtype, labels, *, ap, max_rank, block=128, threads
+) -> Result:
+    """Rank in blocks; ``nearness(start, stop, out)`` fills in how near some queries are to all."""
+    if ap not in ("mean", "trapezoid"):
+        raise ValueError(f"ap is {ap!r}; expected 'mean' or 'trapezoid'")
+    found = true_matches(*labels, shape)
+    rows, columns = found.rows, found.columns
+    ranks = np.empty(len(rows), np.int64)
+    own_thread = threading.local()
+
+    def work(start: int, stop: int) -> None:
+        if not hasattr(own_thread, "buffers"):
+            own_thread.buffers = np.empty((2, min(block, shape[0]), shape[1]), dtype)
+        scores, ordered = own_thread.buffers[:, : stop - start]
+        nearness(start, stop, scores)
+        scores[:, found.unlabelled] = -np.inf
+        junk_here = slice(*np.searchsorted(found.junk_rows, [start, stop]))
+        scores[found.junk_rows[junk_here] - start, found.junk_columns[junk_here]] = -np.inf
+        block_rows = slice(*np.searchsorted(rows, [start, stop]))
+        ranks[block_rows] = _ranks(scores, ordered, rows[block_rows] - start, columns[block_rows])
+
+    in_blocks(work, shape[0], block, threads)
+    key = shape[1] + 1  # sorts the ranks of each query among themselves
+    return _result(np.sort(rows * key + ranks) % key, found, ap, max_rank)
+
+
+def _ranks(scores, ordered, rows, columns) -> np.ndarray:
+    """Return the rank, from 1, of the cells (rows, columns) in their rows of scores.
+
+    NumPy sorts floats with vector instructions: one whole-row sort costs less than counting what
+    lies above each true match, and the same whatever the features.
+    """
+    size = scores.shape[1]
+    np.copyto(ordered, scores)
+    ordered.sort(axis=1)
+    targets = scores[rows, columns]
+    # Bisection for all cells at once: `below` becomes the number of scores under the target.
+    flat, base, below = ordered.reshape(-1), rows * size, np.zeros(len(rows), np.int64)
+    for step in 1 << np.arange(size.bit_length())[::-1]:
+        probe = below + step
+        under = flat[base + np.minimum(probe, size) - 1] < targets
+        below = np.where(under & (probe <= size), probe, below)
+    ranks = size - below
+    tied = (below + 1 < size) & (flat[base + np.minimum(below + 1, size - 1)] == targets)
+    for i in np.flatnonzero(tied):  # rare: equal scores rank in gallery order
+        row = scores[rows[i]]
+        earlier = np.count_nonzero(row[: columns[i]] == targets[i])
+        ranks[i] = np.count_nonzero(row > targets[i]) + earlier + 1
+    return ranks
+
+
+def _result(ranks: np.ndarray, found: Matches, ap: str, max_rank: int) -> Result:
+    """Turn the ranks of the true matches, ascending within each query, into a Result."""
+    rows, pids = found.rows, found.query_pids
+    count = np.bincount(rows, minlength=len(pids))
+    end = np.cumsum(count)
+    hits = np.arange(len(rows)) - (end - count)[rows] + 1
+    precision = hits / ranks
+    if ap == "trapezoid":  # the mean with the precision one place before the match
+        before = np.divide(hits - 1, ranks - 1, out=np.ones(len(ranks)), where=ranks > 1)
+        precision = (precision + before) / 2
+    first, last, average = (np.full(len(pids), np.nan) for _ in range(3))
+    some = count > 0
+    average[some] = np.bincount(rows, precision, len(pids))[some] / count[some]
+    first[some], last[some] = ranks[(end - count)[some]], ranks[end[some] - 1]
+    inp = count / last
+    cmc = (first[some, None] <= np.arange(1, max_rank + 1)).mean(axis=0)
+    mean_ap, mean_inp = float(average[some].mean()), float(inp[some].mean())
+    return Result(cmc, mean_ap, mean_inp, average, inp, first, pids, found.notes)
+
+
+class Matches(NamedTuple):
+    """Which cells (query, gallery) of a ranking count as true matches, and which do not count."""
+
+    query_pids: np.ndarray  # (Q,)
+    rows: np.ndarray  # (M,) the query of each true match, ascending
+    columns: np.ndarray  # (M,) its gallery image
+    junk_rows: np.ndarray  # images of the query's person from the query's own camera
+    junk_columns: np.ndarray
+    unlabelled: np.ndarray  # gallery images with pid -1: junk for every query
+    notes: tuple[str, ...]
+
+
+def true_matches(
+    query_pids, query_camids, gallery_pids, gallery_camids, shape: tuple[int, int] | None = None
+) -> Matches:
+    """Return what counts in a ranking of these labels, without ranking anything.
+
+    `shape` is (queries, gallery images), by default that of the labels. Raises ValueError for
+    labels of other lengths, and, saying why, when no query has a true match.
+    """
+    query_pids, query_camids = as_labels(query_pids, query_camids, "query", shape and shape[0])
+    gallery_pids, gallery_camids = as_labels(
+        gallery_pids, gallery_camids, "gallery", shape and shape[1]
+    )
+    rows, columns = same_person(query_pids, gallery_pids)
+    own = (query_camids[rows] == gallery_camids[columns]) & (query_camids[rows] >= 0)
+    if own.all():
+        why = "no query identity is in the gallery; check both pids (0 and -1 are nobody)"
+        if own.any():
+            why = (
+                "every image of their identities comes from the query's own camera (cameras "
+                f"{np.unique(gallery_camids).tolist()}) and is left out; add a second camera, or "
+                "give None as camera ids to count matches within a camera"
+            )
+        raise ValueError(f"none of the {len(query_pids)} queries has a true match: {why}")
+    unlabelled = np.flatnonzero(gallery_pids == -1)
+    said = notes(query_pids, np.concatenate([query_camids, gallery_camids]))
+    return Matches(query_pids, rows[~own], columns[~own], rows[own], columns[own], unlabelled, said)
+
+
+def as_labels(pids, camids, name: str, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return identities and cameras as whole numbers; cameras that are None become -1, unknown."""
+    pids = np.asarray(pids)
+    camids = np.full(len(pids), -1) if camids is None else np.asarray(camids)
+    size = len(pids) if size is None else size
+    for values, what in ((pids, "pids"), (camids, "camids")):
+        if values.shape != (size,):
+            raise ValueError(
+                f"{name}_{what} have shape {values.shape}; expected ({size},), one an image"
+            )
+        if not np.issubdtype(values.dtype, np.integer):
+            raise ValueError(
+                f"{name}_{what} are {values.dtype}; expected whole numbers, with -1 for unknown"
+            )
+    return pids.astype(np.int64), camids.astype(np.int64)
+
+
+def junk(query_pids, query_camids, gallery_pids, gallery_camids) -> np.ndarray:
+    """Return which gallery images do not count for which query, a mask of shape (Q, G)."""
+    query_pids, query_camids = as_labels(query_pids, query_camids, "query")
+    gallery_pids, gallery_camids = as_labels(gallery_pids, gallery_camids, "gallery")
+    same = (query_pids[:, None] == gallery_pids) & (query_camids[:, None] == gallery_camids)
+    return (same & (gallery_camids >= 0)) | (gallery_pids == -1)
+
+
+def same_person(query_pids, gallery_pids) -> tuple[np.ndarray, np.ndarray]:
+    """Return the query and the gallery index of all pairs of one identity, ordered by query."""
+    order = np.argsort(gallery_pids, kind="stable")
+    begin, end = (np.searchsorted(gallery_pids[order], query_pids, s) for s in ("left", "right"))
+    count = np.where(query_pids > 0, end - begin, 0)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(np.arange(len(count)), count), order[np.repeat(begin, count) + within]
+
+
+def notes(query_pids, camids) -> tuple[str, ...]:
+    """Return what a reader of the scores should know about the labels."""
+    found = []
+    nobody = int((query_pids <= 0).sum())
+    if nobody:
+        found.append(
+            f"{nobody} queries have pid 0 (distractor) or -1 (junk) and are left "
+            "out; if your identities count from 0, add 1 to the pids of queries and gallery"
+        )
+    if (camids < 0).any():
+        found.append(
+            "camera ids are missing: matches from the query's own camera could not be left out, "
+            "so the scores are higher than under the Market-1501 protocol"
+        )
+    return tuple(found)

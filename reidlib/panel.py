@@ -1,0 +1,66 @@
+"""The frame that every panel stands in: controls above, a figure below, redrawn on each move."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections.abc import Callable
+
+import ipywidgets
+
+from reidlib import style
+
+atexit.register(gc.unfreeze)  # what `Panel` left out of the collector's rounds is let go at the end
+
+
+class Panel(ipywidgets.VBox):
+    """Controls, a line of text and a figure: ``draw(**values)`` runs when a control moves.
+
+    `draw` takes one keyword for each control and returns a Figure, or a Figure and a sentence.
+    A control is any ipywidget with a ``value``. A panel whose `draw` is slow gets `live=False`: its
+    sliders then report when they are let go. An error in `draw` is shown in place of the sentence,
+    and the last good figure stays.
+
+    >>> Panel(lambda n: style.axes()[0], n=ipywidgets.IntSlider(3, 1, 9)).values()
+    {'n': 3}
+    """
+
+    def __init__(self, draw: Callable, *, live: bool = True, dpi: int = 90, **controls):
+        self.draw, self.dpi, self.controls = draw, dpi, controls
+        self.message = ipywidgets.HTML()
+        shape = ipywidgets.Layout(max_width="100%", align_self="flex-start")  # never enlarged
+        self.image = ipywidgets.Image(format="png", layout=shape)
+        for name, control in controls.items():
+            control.description = control.description or name.replace("_", " ")
+            control.style.description_width = "initial"
+            control.layout.width = control.layout.width or "290px"
+            if hasattr(control, "continuous_update"):
+                control.continuous_update = live
+            control.observe(self._moved, "value")
+        box = ipywidgets.Box(
+            list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap")
+        )
+        super().__init__([box, self.message, self.image])
+        self.redraw()
+        # A full round of the garbage collector would hold up a slider for half a second, so what
+        # exists now is looked through now, and then left out until the next panel comes.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+    def values(self) -> dict:
+        """Return the current value of every control."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def redraw(self) -> None:
+        """Draw the figure for the current values; errors of `draw` are raised."""
+        drawn = self.draw(**self.values())
+        figure, sentence = drawn if isinstance(drawn, tuple) else (drawn, "")
+        self.image.value = style.png(figure, self.dpi)
+        self.message.value = sentence
+
+    def _moved(self, change) -> None:
+        try:
+            self.redraw()
+        except Exception as error:  # shown to the person who moved the control, not swallowed
+            self.message.value = f"<b class='panel-error'>{type(error).__name__}: {error}</b>"

@@ -1,0 +1,300 @@
+"""Features: histograms, networks by name and from files, tracks, fusion, feature files."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from reidlib import assets
+from reidlib.collection import datasets, transforms
+from reidlib.features import extractors, histograms, vectors
+from reidlib.model import distances, networks
+
+RNG = np.random.default_rng(0)
+CROPS = [
+    RNG.integers(0, 256, (RNG.integers(30, 160), RNG.integers(12, 80), 3), dtype=np.uint8)
+    for _ in range(9)
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "model.pt"
+    networks.save(networks.SiameseNetwork("tiny", 32), path, size=(64, 32), threshold=0.25)
+    return path
+
+
+class Uint8(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        mean, std = torch.tensor(transforms.IMAGENET_MEAN), torch.tensor(transforms.IMAGENET_STD)
+        images = images.permute(0, 3, 1, 2).float() / 255
+        return self.model((images - mean[:, None, None]) / std[:, None, None])
+
+
+@pytest.fixture(scope="module", params=["uint8", "float"])
+def exported(request, checkpoint):
+    """The checkpoint as an OpenVINO network, with and without its own normalisation."""
+    openvino = pytest.importorskip("openvino")
+    model = networks.load(checkpoint)
+    if request.param == "uint8":
+        model, example = Uint8(model), torch.zeros(2, 64, 32, 3, dtype=torch.uint8)
+    else:
+        example = torch.zeros(2, 3, 64, 32)
+    shape = [-1, *example.shape[1:]]
+    converted = openvino.convert_model(model, example_input=example, input=shape)
+    path = checkpoint.with_name(f"{request.param}.xml")
+    openvino.save_model(converted, path, compress_to_fp16=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("histogram", {}),
+        ("histogram", {"space": "lab", "stripes": 8, "background": "ellipse"}),
+        ("tiny", {}),
+        ("resnet18", {"pretrained": False, "layer": "layer2", "size": (64, 32)}),
+    ],
+)
+def test_extractors_give_unit_rows(name, options):
+    extractor = extractors.load(name, **options)
+    vectors = extractor(CROPS)
+    assert extractor.name == name and extractor.threshold is None
+    assert vectors.shape == (9, extractor.dim) and vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert extractor([]).shape == (0, extractor.dim)
+    assert np.allclose(extractor(CROPS[3:5]), vectors[3:5], atol=1e-5)
+
+
+def test_lists_arrays_and_batches_agree():
+    extractor = extractors.load("tiny")
+    batch = transforms.to_batch(CROPS, extractor.size)
+    expected = extractor(batch)
+    assert np.allclose(extractor(list(batch)), expected, atol=1e-5)
+    extractor.batch = 4
+    assert np.allclose(extractor(batch), expected, atol=1e-5)
+
+
+def test_untrained_networks_depend_on_the_seed_only():
+    a, b, c = (extractors.load("tiny", seed=s)(CROPS) for s in (1, 1, 2))
+    assert np.array_equal(a, b) and not np.allclose(a, c)
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        (np.zeros((20, 10), np.uint8), r"image 1 is uint8 with shape \(20, 10\)"),
+        (np.zeros((20, 10, 4), np.uint8), "expected uint8 RGB"),
+        (np.full((20, 10, 3), np.nan), "image 1 is float64"),
+        (np.zeros((0, 10, 3), np.uint8), "image 1 has no pixels"),
+        (None, "image 1 is NoneType"),
+    ],
+)
+def test_images_that_are_none(bad, message):
+    with pytest.raises(ValueError, match=message):
+        extractors.load("histogram")([CROPS[0], bad])
+
+
+def test_histogram_counts_stripes_by_hand():
+    image = np.zeros((1, 8, 4, 3), np.uint8)
+    image[0, 4:] = (255, 0, 0)
+    vector = histograms.stripes(image, space="rgb", stripes=2, bins=2).reshape(2, 3, 2)
+    assert vector[0] == pytest.approx(np.array([[1, 0]] * 3) / np.sqrt(6))
+    assert vector[1] == pytest.approx(np.array([[0, 1], [1, 0], [1, 0]]) / np.sqrt(6))
+    assert histograms.stripes(image, stripes=3, bins=4).shape == (1, 36)
+
+
+def test_histogram_options_are_checked():
+    with pytest.raises(ValueError, match="space 'yuv'.*rgb, hsv, lab"):
+        extractors.load("histogram", space="yuv")
+    with pytest.raises(ValueError, match="unknown background 'magic'"):
+        extractors.load("histogram", background="magic")
+    with pytest.raises(ValueError, match="only 'histogram' has such options"):
+        extractors.load("tiny", stripes=3)
+
+
+def test_grabcut_gives_one_mask_whatever_ran_before():
+    crops = datasets.read_images(datasets.load("plaza").query.path[::10], (128, 64))
+    forwards = histograms.foreground(crops, "grabcut")
+    assert np.array_equal(histograms.foreground(crops[::-1], "grabcut")[::-1], forwards)
+
+
+@pytest.mark.parametrize("how", ["ellipse", "grabcut"])
+def test_foreground_is_the_middle(how):
+    image = np.full((128, 64, 3), (40, 140, 60), np.uint8)
+    cv2.ellipse(image, (32, 64), (14, 48), 0, 0, 360, (200, 40, 40), -1)
+    image = np.clip(image + RNG.normal(0, 5, image.shape), 0, 255).astype(np.uint8)
+    (mask,) = histograms.foreground(image[None], how)
+    assert mask.shape == (128, 64) and mask.dtype == np.float32
+    assert mask[64, 32] > 0.9 and mask[2, 2] < 0.1 and 0 <= mask.min() <= mask.max() <= 1
+    flat = histograms.foreground(np.zeros((1, 16, 8, 3), np.uint8), how)
+    assert flat.max() > 0
+
+
+def test_background_suppression_ignores_the_border():
+    one, other = (np.full((1, 128, 64, 3), 120, np.uint8) for _ in range(2))
+    other[:, :, :6] = other[:, :, -6:] = (255, 0, 0)
+    plain = histograms.stripes(one) @ histograms.stripes(other).T
+    masked = [histograms.stripes(x, background="ellipse") for x in (one, other)]
+    assert (masked[0] @ masked[1].T).item() > plain.item() + 0.02
+
+
+@pytest.mark.parametrize("name", ["tiny-x2-s4", "mobilenet_v3_small", "siamese"])
+def test_folding_keeps_the_features(name):
+    torch.manual_seed(0)
+    build = networks.SiameseNetwork if name == "siamese" else networks.backbone
+    network = build("tiny" if name == "siamese" else name)
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+    x = torch.randn(2, 3, 128, 64)
+    with torch.no_grad():
+        before, after = network.eval()(x), extractors.fold(network)(x)
+    assert norms and not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+
+
+def test_folding_leaves_a_layer_that_is_listened_to():
+    network = networks.backbone("mobilenet_v3_small", layer="features.0.0").eval()
+    x = torch.randn(2, 3, 128, 64)
+    with torch.no_grad():
+        before = network(x)
+        assert network.inner and torch.equal(extractors.fold(network)(x), before)
+
+
+def test_checkpoint_of_ours(checkpoint):
+    extractor = extractors.load(checkpoint)
+    assert (extractor.dim, extractor.size, extractor.threshold) == (32, (64, 32), 0.25)
+    assert extractor(CROPS).shape == (9, 32)
+
+
+def test_exports_agree_with_the_checkpoint(checkpoint, exported):
+    theirs, ours = extractors.load(exported), extractors.load(checkpoint, device="cpu")
+    assert theirs.size == (64, 32) and theirs.dim == 32
+    assert np.allclose(theirs(CROPS), ours(CROPS), atol=1e-4)
+
+
+def test_the_cpu_path_never_imports_torch(exported):
+    code = (
+        "import sys, numpy as np; from reidlib.features import extractors; "
+        f"e = extractors.load({str(exported)!r}); e([np.zeros((50, 20, 3), np.uint8)]); "
+        "extractors.load('histogram'); sys.exit('torch' in sys.modules)"
+    )
+    root = assets.PACKAGE.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_the_bundled_embedding_is_the_same_in_both_forms():
+    pytest.importorskip("openvino")
+    forms = [assets.data("weights", f"plaza_embedding.{ending}") for ending in ("onnx", "pt")]
+    assert all(path.stat().st_size < 8e6 for path in forms)
+    plaza = extractors.load("plaza", device="cpu")
+    exported, checkpoint = (extractors.load(path, device="cpu") for path in forms)
+    assert plaza.name == extractors.load().name == "plaza" and plaza.size == (128, 64)
+    assert 0 < plaza.threshold < 1
+    assert checkpoint.threshold == pytest.approx(exported.threshold, abs=1e-4)
+    assert np.allclose(exported(CROPS), checkpoint(CROPS), atol=1e-4)
+
+
+def test_unknown_names_and_files_that_are_no_models(tmp_path):
+    with pytest.raises(ValueError, match="unknown features 'resnet19'.*plaza.*histogram"):
+        extractors.load("resnet19")
+    with pytest.raises(FileNotFoundError, match="no model at"):
+        extractors.load(tmp_path / "missing.onnx")
+    for name in ("text.onnx", "text.xml", "text.pt"):
+        (tmp_path / name).write_text("hello")
+        with pytest.raises(ValueError, match="is not a network|holds no weights"):
+            extractors.load(tmp_path / name)
+    networks.save(networks.SiameseHead(8, 4), tmp_path / "head.pt")
+    with pytest.raises(ValueError, match="SiameseHead, which takes vectors"):
+        extractors.load(tmp_path / "head.pt")
+
+
+def test_without_openvino_the_remedy_is_named(exported, monkeypatch):
+    monkeypatch.setattr(assets, "has", lambda package: False)
+    with pytest.raises(assets.Unavailable, match="pip install openvino"):
+        extractors.load(exported)
+
+
+VECTORS = distances.unit(RNG.normal(size=(7, 5)).astype(np.float32))
+TRACKS = np.array([4, 4, 2, 2, 2, 9, 9])
+
+
+def test_aggregate_is_one_unit_row_a_track():
+    mean = vectors.aggregate(VECTORS, TRACKS)
+    assert mean.shape == (3, 5) and np.linalg.norm(mean, axis=1) == pytest.approx(1)
+    assert mean[1] == pytest.approx(distances.unit(VECTORS[:2].mean(axis=0)))
+    median = vectors.aggregate(VECTORS, TRACKS, how="median")
+    assert median[0] == pytest.approx(distances.unit(np.median(VECTORS[2:5], axis=0)))
+    weights = np.array([1, 0, 1, 1, 1, 0, 3])
+    weighted = vectors.aggregate(VECTORS, TRACKS, how="weighted", weights=weights)
+    assert weighted[1] == pytest.approx(VECTORS[0], abs=1e-5)
+    assert weighted[2] == pytest.approx(VECTORS[6], abs=1e-5)
+    names = vectors.aggregate(VECTORS, np.array(list("bbaaacc")))
+    assert np.allclose(names, mean)
+
+
+def test_aggregate_leaves_out_rows_without_a_vector():
+    broken = VECTORS.copy()
+    broken[[1, 5, 6]] = np.nan
+    result = vectors.aggregate(broken, TRACKS)
+    assert result[1] == pytest.approx(VECTORS[0]) and np.isnan(result[2]).all()
+
+
+def test_aggregate_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="7 vectors, 3 tracks"):
+        vectors.aggregate(VECTORS, [1, 2, 3])
+    with pytest.raises(ValueError, match="how='best'"):
+        vectors.aggregate(VECTORS, TRACKS, how="best")
+    with pytest.raises(ValueError, match="together with weights"):
+        vectors.aggregate(VECTORS, TRACKS, how="weighted")
+
+
+@pytest.mark.parametrize("weight", [0, 0.3, 1])
+def test_fusion_mixes_similarities(weight):
+    other = RNG.normal(size=(7, 3))
+    fused = vectors.fuse(VECTORS, other, weight)
+    unit = distances.unit(other)
+    expected = weight * VECTORS @ VECTORS.T + (1 - weight) * unit @ unit.T
+    assert fused.shape == (7, 8) and np.allclose(fused @ fused.T, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="7 and 2 rows"):
+        vectors.fuse(VECTORS, other[:2])
+    with pytest.raises(ValueError, match="weight 1.5"):
+        vectors.fuse(VECTORS, other, 1.5)
+
+
+def test_files_come_back(tmp_path):
+    table = pd.DataFrame({"track": TRACKS, "camera": list("aabbbcc")})
+    vectors.write(tmp_path / "new" / "vectors.npz", VECTORS, table)
+    restored, read = vectors.read(tmp_path / "new" / "vectors.npz")
+    assert np.array_equal(restored, VECTORS) and read.equals(table)
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["vectors.csv", "vectors.npz"]
+    with pytest.raises(ValueError, match="7 vectors but 6 table rows"):
+        vectors.write(tmp_path / "x", VECTORS, table[:6])
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_damaged_feature_files(tmp_path):
+    path, table = tmp_path / "v.npz", pd.DataFrame({"track": TRACKS})
+    with pytest.raises(FileNotFoundError):
+        vectors.read(path)
+    vectors.write(path, VECTORS, table)
+    table[:3].to_csv(path.with_suffix(".csv"), index=False)
+    with pytest.raises(ValueError, match="7 vectors, its .csv 3 rows"):
+        vectors.read(path)
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(ValueError, match="are no feature files"):
+        vectors.read(path)
+    np.savez(path, vectors=np.array([{"code": 1}], dtype=object))
+    with pytest.raises(ValueError, match="are no feature files.*pickle"):
+        vectors.read(path)

@@ -1,0 +1,116 @@
+"""The panels of lesson 01 survive every control, and the labelling panel edits what it says."""
+
+import gc
+
+import numpy as np
+import pandas as pd
+import pytest
+from panels import sweep
+
+from reidlib.collection import annotation, encoding, panels, quality
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(20)]
+
+
+@pytest.fixture(scope="module")
+def clip(images, tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "noise.avi"
+    encoding.write(path, images, fps=10)
+    return path
+
+
+@pytest.fixture
+def table():
+    """Track 1 lives in frames 0 to 9, track 2 in 10 to 19, track 3 in all of them."""
+    lives = {1: range(10), 2: range(10, 20), 3: range(20)}
+    rows = [
+        (f, t, 10.0 * t, 5.0, 10.0 * t + 8, 60.0) for t, frames in lives.items() for f in frames
+    ]
+    return pd.DataFrame(rows, columns=["frame", "track", "x1", "y1", "x2", "y2"])
+
+
+@pytest.fixture
+def labeller(clip, table):
+    return panels.Labeller(table, annotation.cut(clip, table))
+
+
+def put(panel, **values):
+    for name, value in values.items():
+        panel.controls[name].value = value
+
+
+def test_planner_survives_every_control():
+    panel = panels.planner()
+    assert sweep(panel) > 20
+    put(panel, width=640, focal=2.8, height=10.0, tilt=60.0, distance=50.0)
+    assert "outside the picture" in panel.message.value
+
+
+def test_planner_says_what_a_person_looks_like():
+    panel = panels.planner()
+    put(panel, width=1920, focal=4.0, height=0.0 + 1.5, tilt=0.0, distance=10.0)
+    assert "160 pixels per metre (recognise)" in panel.message.value  # 1920 * 4 / 4.8 / 10
+    assert "272 pixels tall" in panel.message.value
+
+
+def test_thresholds_judge_anew(clip):
+    panel = panels.thresholds({"noise": quality.report(clip, every=1)})
+    sweep(panel)
+    put(panel, sharpness=0.0)
+    assert "blurred" not in panel.message.value
+    put(panel, sharpness=1.0)
+    assert "noise: reject" in panel.message.value and "blurred" in panel.message.value
+
+
+def test_bench_survives_every_control(images):
+    panel = panels.bench({"one": images[0][:, :48], "two": images[1]})
+    assert sweep(panel) > 30
+
+
+def test_crops_are_cut_at_their_frames(clip, table):
+    crops = annotation.cut(clip, table, every=5)
+    assert sorted(table.frame[list(crops)].unique()) == [0, 5, 10, 15]
+    assert all(crop.shape == (55, 8, 3) for crop in crops.values())
+
+
+def test_labeller_survives_every_control(labeller):
+    sweep(labeller)
+    assert labeller.actions == []
+
+
+def test_labeller_names_merges_splits_and_undoes(labeller):
+    put(labeller, track=1, other=2, pid=7)
+    labeller.do("name")
+    labeller.do("merge")
+    assert labeller.result.pid[labeller.result.track == 1].tolist() == [7] * 20
+    put(labeller, track=3, frame=12)
+    labeller.do("split")
+    assert (labeller.result.track == 4).sum() == 8
+    assert labeller.controls["track"].options == (1, 3, 4)
+    for _ in range(3):
+        labeller.do("undo")
+    assert labeller.actions == [] and sorted(labeller.result.track.unique()) == [1, 2, 3]
+    labeller.do("undo")  # nothing left: nothing happens
+    assert labeller.actions == []
+
+
+def test_labeller_refuses_one_person_in_two_places(labeller):
+    put(labeller, track=1, other=3)
+    labeller.do("merge")
+    assert "two places at once" in labeller.message.value
+    assert labeller.actions == [] and len(labeller.result.track.unique()) == 3
+
+
+def test_a_merged_track_keeps_the_name_of_either(table):
+    named = annotation.replay(table, [("name", 2, 5), ("merge", 1, 2)])
+    assert named.pid[named.track == 1].unique().tolist() == [5]
+
+
+def test_a_panel_leaves_what_exists_out_of_the_collectors_rounds():
+    notebook = [[] for _ in range(5000)]
+    panels.planner()
+    assert gc.get_freeze_count() > len(notebook)
