@@ -105,7 +105,7 @@ def run_template(cell, until, **answers):
 
 
 def test_labelled_people_give_a_threshold_a_report_and_a_tuned_network(capsys):
-    names = run_template("SECONDS = 4", "models.save", TUNE=True)
+    names = run_template("SECONDS = 4", "networks.save", TUNE=True)
     assert names["enough"] and 0 < names["threshold"] == names["extractor"].threshold < 1
     assert (names["OUT"] / "report.html").is_file() and (names["OUT"] / "own.pt").is_file()
     assert not set(names["dataset"].train.pid) & set(names["dataset"].query.pid)
@@ -125,7 +125,7 @@ def test_a_bad_file_ends_in_one_sentence(tmp_path, content, error, sentence):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(error, match=sentence) as caught:
-        run_template(f"CAMERAS = {{'door': ({str(path)!r}, 0.0)}}; TRUTH = {{}}", "demo.clips")
+        run_template(f"CAMERAS = {{'door': ({str(path)!r}, 0.0)}}; TRUTH = {{}}", "pipeline.clips")
     assert "\n" not in str(caught.value)
 
 
@@ -134,7 +134,7 @@ def test_footage_without_people_ends_in_one_sentence(tmp_path, capsys):
     encoding.write(tmp_path / "door.mp4", [grey] * 12, 12)
     cell = f"CAMERAS = {{'door': ({str(tmp_path / 'door.mp4')!r}, 0.0)}}; TRUTH = {{}}"
     with pytest.raises(ValueError, match="nobody was followed for 5 frames in door.mp4; try"):
-        run_template(cell, "demo.link")
+        run_template(cell, "pipeline.link")
     assert "One camera only: nobody can be found elsewhere" in capsys.readouterr().out
 
 

@@ -102,7 +102,7 @@ def test_everything_promised_is_written_and_whole(result):
     tracks = formats.read_mot(out / "tracks" / "a.txt")
     assert set(tracks.columns) >= {"frame", "track", "x1"} and len(tracks) > 45
     embeddings, table = vectors.read(out / "features.npz")
-    assert len(vectors) == len(table) == len(pd.read_csv(out / "identities.csv"))
+    assert len(embeddings) == len(table) == len(pd.read_csv(out / "identities.csv"))
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     assert not list(out.glob(".*"))
 
