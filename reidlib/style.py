@@ -108,6 +108,40 @@ def show(ax, image: np.ndarray, title: str = "", size: float = 11, **kwargs) -> 
         ax.set_title(title, fontsize=size)
 
 
+def heat_map(
+    ax,
+    values: np.ndarray,
+    rows: Sequence,
+    columns: Sequence,
+    texts=None,
+    label: str = "",
+    **options,
+) -> None:
+    """Draw a matrix (rows, columns) as a heat map by seaborn; NaN leaves a cell empty.
+
+    `texts` is a matrix of the same shape with what the cells say, or a format such as ".2f", or
+    None. With `label` a colour bar stands beside it; `options` go to seaborn.heatmap, such as
+    cmap, vmin and vmax. Cell (i, j) has its middle at x = j + 0.5, y = i + 0.5.
+    """
+    import seaborn  # brings pyplot along, half a second that only such figures pay
+
+    if isinstance(texts, str):
+        options |= {"annot": True, "fmt": texts}
+    elif texts is not None:
+        options |= {"annot": texts, "fmt": ""}
+    bar = {"cbar_kws": {"label": label, "shrink": 0.9, **options.pop("bar", {})}} if label else {}
+    seaborn.heatmap(
+        values, ax=ax, cbar=bool(label), **bar, xticklabels=False, yticklabels=False, **options
+    )
+    for set_ticks, names in ((ax.set_xticks, columns), (ax.set_yticks, rows)):
+        every = -(-len(names) // 30)  # more than thirty names would lie on each other
+        set_ticks(np.arange(0, len(names), every) + 0.5, [str(name) for name in names[::every]])
+    ax.grid(False)
+    ax.tick_params(axis="both", length=0, rotation=0)
+    if max(len(str(name)) for name in columns) > 4:
+        ax.tick_params(axis="x", rotation=90)
+
+
 def frame(ax, edge, width: float = 3.0, style="-") -> None:
     """Put a coloured border around a picture."""
     for spine in ax.spines.values():

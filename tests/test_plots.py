@@ -113,7 +113,7 @@ def test_banner_writes_on_top_only():
     assert (marked[:22] != image[:22]).any() and (marked[22:] == image[22:]).all()
 
 
-def test_figures_use_no_pyplot_and_leave_settings_alone():
+def test_figures_stay_out_of_pyplot_and_leave_settings_alone():
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
         "from reidlib.collection import plots, camera_plots\n"
@@ -121,9 +121,11 @@ def test_figures_use_no_pyplot_and_leave_settings_alone():
         "from reidlib.detection import plots as b\n"
         "from reidlib.model import plots as c\n"
         "from reidlib.features import plots as d\n"
+        "c.cmc({'a': [1.0]})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"  # seaborn brings it, where it is used
         "d.bars({'a': 1.0})\n"
         "assert matplotlib.rcParams.copy() == before\n"
-        "assert 'matplotlib.pyplot' not in sys.modules\n"
+        "assert not sys.modules['matplotlib.pyplot'].get_fignums()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -354,8 +356,8 @@ def test_matrices_write_their_values_and_outline_the_best():
         {"margin": [0.1, 0.1, 0.3], "mining": ["a", "b", "a"], "mAP": [0.3, 0.5, 0.4]}
     )
     figure = model_plots.tuning(search, "mining", "margin")
-    (outline,) = figure.axes[0].lines
-    assert (outline.get_xdata()[0], outline.get_ydata()[0]) == (0, 1)
+    (outline,) = figure.axes[0].patches
+    assert outline.get_xy() == (0, 1)
     assert "0.50" in texts(figure)
 
 
@@ -369,6 +371,36 @@ def test_who_was_where_puts_cameras_in_lanes():
     assert drawn == [(0, 5), (1, 1), (4, 5)]
     assert "camera c2" in texts(figure)
     assert "camera" not in texts(demonstration_plots.who_was_where(table[:1]))
+
+
+def stays(starts, cameras, count=5):
+    rows = [
+        (c, s + 3 * i, s + 3 * i + 8, i + 1) for c, s in zip(cameras, starts) for i in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["camera", "start", "end", "identity"])
+
+
+def test_the_time_line_begins_where_the_data_do_and_leaves_out_empty_hours():
+    together = demonstration_plots.who_was_where(stays([32400, 32415], ["door", "yard"]))
+    low, high = together.axes[0].get_xlim()
+    assert 32398 < low < 32400 and 32435 < high < 32440
+    apart = demonstration_plots.who_was_where(stays([0, 3600], ["door", "yard"]))
+    low, high = apart.axes[0].get_xlim()
+    assert high - low < 60  # twice 20 s and a gap, not an hour
+    assert "nobody for 0:59:40" in texts(apart) and "1:00:00" in texts(apart)
+    axis = demonstration_plots.TimeAxis([0, 3600], [20, 3620])
+    assert np.diff(axis.place([0, 20, 1800, 3600, 3610])).min() > 0
+    assert axis.place(3610) - axis.place(3600) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("count", [8, 23])
+def test_as_many_cameras_as_there_are_are_told_apart(count):
+    names = [f"cam{i}" for i in range(count)]
+    figure = demonstration_plots.who_was_where(stays([6 * i for i in range(count)], names, 2))
+    image_of(figure)
+    patterns = {bar.get_hatch() for bar in figure.axes[0].patches if bar.get_width() > 0}
+    assert len(patterns - {None}) + 1 >= min(count, 10)
+    assert count <= 10 or texts(figure).count("cam17") >= 3  # on the bars, and in the legend
 
 
 def test_people_and_saliency(crops):

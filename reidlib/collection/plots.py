@@ -142,16 +142,19 @@ def _named(names: Mapping[int, int], track: int) -> str:
 @style.styled
 def normalisations(image: np.ndarray, ways: Mapping[str, np.ndarray]) -> style.Figure:
     """Show an image and the histogram of its values after each way of normalising it."""
+    import seaborn
+
     figure = style.Figure(figsize=(3.2 + 3.1 * len(ways), 3.6))
     cells = figure.subplots(1, 1 + len(ways), width_ratios=[0.7] + [1] * len(ways))
     style.show(cells[0], image, "image")
     for ax, (name, values) in zip(cells[1:], ways.items()):
         for channel, colour, letter in zip(range(3), (style.RED, style.GREEN, style.BLUE), "RGB"):
             pixels = np.asarray(values)[..., channel].ravel()
-            ax.hist(pixels, 32, histtype="step", color=colour, lw=2, label=letter)
+            line = {"element": "step", "fill": False, "color": colour, "lw": 2}
+            seaborn.histplot(pixels, bins=32, label=letter, ax=ax, **line)
         mean, spread = np.mean(values), np.std(values)
         ax.set_title(f"{name}\nmean {mean:.2f}, deviation {spread:.2f}")
-        ax.set(yticks=[], xlabel="value")
+        ax.set(yticks=[], xlabel="value", ylabel="")
     cells[1].set_ylabel("pixels")
     cells[-1].legend(loc="upper right")
     return figure
@@ -164,27 +167,27 @@ def dataset(tables: Mapping[str, pd.DataFrame], title: str = "") -> style.Figure
     `tables` is part (train, query, gallery) to a table with columns pid and camid; distractors and
     junk (pid 0 and below) are left out.
     """
+    import seaborn
+
     known = {name: table[table["pid"] > 0] for name, table in tables.items()}
     figure, (left, right) = style.axes(10, 4.2, 1, 2)
-    cameras = sorted(set().union(*(table["camid"] for table in known.values())))
-    width = 0.8 / len(known)
-    for i, ((name, table), colour) in enumerate(zip(known.items(), style.SERIES)):
-        people = table.groupby("camid")["pid"].nunique().reindex(cameras, fill_value=0)
-        at = np.arange(len(cameras)) + (i - (len(known) - 1) / 2) * width
-        left.bar(at, people, width, color=colour, label=f"{name}: {table['pid'].nunique()} people")
+    everybody = pd.concat(
+        table.assign(part=f"{name}: {table['pid'].nunique()} people")
+        for name, table in known.items()
+    )
+    seen = everybody.groupby(["part", "camid"], sort=False)["pid"].nunique().reset_index()
+    colours = style.SERIES[: seen["part"].nunique()]
+    seaborn.barplot(
+        seen, x="camid", y="pid", hue="part", palette=colours, saturation=1, gap=0.1, ax=left
+    )
+    for (name, table), colour, dash in zip(known.items(), style.SERIES, style.DASHES):
         counts = table["pid"].value_counts()
-        right.hist(
-            counts,
-            np.arange(0.5, max(counts.max(), 8) + 1.5, max(1, counts.max() // 24)),
-            histtype="step",
-            lw=2.4,
-            ls=style.DASHES[i],
-            color=colour,
-            label=f"{name}: {len(table)} images",
-        )
-    left.set_xticks(range(len(cameras)), [str(camera) for camera in cameras])
+        bins = np.arange(0.5, max(counts.max(), 8) + 1.5, max(1, counts.max() // 24))
+        line = {"element": "step", "fill": False, "lw": 2.4, "ls": dash, "color": colour}
+        label = f"{name}: {len(table)} images"
+        seaborn.histplot(counts.to_numpy(), bins=bins, label=label, ax=right, **line)
     left.set(xlabel="camera", ylabel="identities")
-    left.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    left.legend(loc="lower left", bbox_to_anchor=(0, 1), title="")
     right.set(xlabel="images of one identity", ylabel="identities")
     right.legend(loc="lower left", bbox_to_anchor=(0, 1))
     figure.suptitle(title or "The data set")

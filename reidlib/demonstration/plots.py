@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from reidlib import boxes, drawing, style
 from reidlib.collection import cameras
@@ -14,36 +15,103 @@ from reidlib.collection.cameras import ground_view
 from reidlib.demonstration import matching
 from reidlib.model import plots as model_plots
 
+# Patterns of cameras in a time line; more cameras than patterns bear their names on the bars.
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "||||", "oo", "----", "++", "**")
+
+
+class TimeAxis:
+    """Seconds placed on an axis that leaves out long stretches in which nobody was seen.
+
+    `start` and `end` (N,) are the stays to show. A stretch without any counts as long when it is
+    longer than a minute and than all that was seen; it becomes a narrow gap that says how long.
+    """
+
+    def __init__(self, start: Sequence[float], end: Sequence[float]):
+        order = np.argsort(start, kind="stable")
+        start, end = np.asarray(start, float)[order], np.asarray(end, float)[order]
+        until = np.maximum.accumulate(end)  # up to when anybody seen so far was there
+        pauses = start[1:] - until[:-1]
+        seen = until[-1] - start[0] - pauses[pauses > 0].sum()
+        breaks = np.flatnonzero(pauses > max(60.0, seen))
+        self.begins = np.append(start[0], start[breaks + 1])
+        self.ends = np.append(until[breaks], until[-1])
+        lengths = self.ends - self.begins
+        gap = 0.06 * max(lengths.sum(), 1.0)
+        self.left = np.append(0.0, np.cumsum(lengths + gap)[:-1])  # where each part begins
+        if not len(breaks):
+            self.left = self.begins.copy()  # the usual case: seconds are what they are
+        self.right = self.left + lengths
+
+    def place(self, seconds) -> np.ndarray:
+        """Return where on the axis moments lie; between two parts, inside the gap."""
+        known = np.column_stack([self.begins, self.ends]).ravel()
+        return np.interp(seconds, known, np.column_stack([self.left, self.right]).ravel())
+
+    def label(self, ax) -> None:
+        """Write the ticks of every part, in seconds or as clock time, and mark the gaps."""
+        clock = self.ends[-1] >= 3600
+        ticks = []
+        for begin, end in zip(self.begins, self.ends):
+            share = (end - begin) / max((self.ends - self.begins).sum(), 1e-9)
+            values = MaxNLocator(max(2, round(8 * share))).tick_values(begin, end)
+            ticks += [value for value in values if begin <= value <= end]
+        names = [clock_time(value) if clock else f"{value:g}" for value in ticks]
+        ax.set_xticks(self.place(ticks), names)
+        for before, after, a, b in zip(self.right, self.left[1:], self.ends, self.begins[1:]):
+            ax.axvspan(before, after, fc="white", ec=style.GREY, hatch="..", lw=0, zorder=2)
+            text = f"nobody for {clock_time(b - a)}"
+            ax.text((before + after) / 2, 0.5, text, rotation=90, size=9, ha="center", va="center",
+                    transform=ax.get_xaxis_transform(), zorder=3,
+                    bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
+        room = 0.02 * max(self.right[-1] - self.left[0], 1.0)
+        ax.set_xlim(self.left[0] - room, self.right[-1] + room)
+        ax.set_xlabel("time, h:mm:ss" if clock else "time, s")
+
+
+def clock_time(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds.
+
+    >>> clock_time(3725)
+    '1:02:05'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
 
 @style.styled
 def who_was_where(
     tracklets: pd.DataFrame, identity: str = "identity", title: str = ""
 ) -> style.Figure:
-    """Draw the time line of all cameras: a row a person, a bar a stay, the camera written on it.
+    """Draw the time line of all cameras: a row a person, a bar a stay, its pattern the camera.
 
-    `tracklets` has columns camera, start and end (seconds) and `identity`.
+    `tracklets` has columns camera, start and end (seconds) and `identity`. Hours in which nobody
+    was seen are left out and marked.
     """
     first = tracklets.groupby(identity)["start"].min().sort_values()
     rows = {person: row for row, person in enumerate(first.index)}
     cameras = sorted(tracklets["camera"].astype(str).unique())
+    patterns = dict(zip(cameras, HATCHES * (1 + len(cameras) // len(HATCHES))))
     lane = 0.84 / len(cameras)
     height = np.clip(0.17 * len(cameras) * len(rows) + 1.5, 2.8, 11)
     figure, ax = style.axes(10, height)
+    axis = TimeAxis(tracklets["start"], tracklets["end"])
+    shortest = 0.002 * (axis.right[-1] - axis.left[0])
     for stay in tracklets.to_dict("records"):
-        at = cameras.index(str(stay["camera"]))
-        y = rows[stay[identity]] - 0.42 + lane * (at + 0.5)
-        length = max(stay["end"] - stay["start"], 0.05)
-        hatch = ("", "////", "....", "xxxx")[at % 4]
-        shade = {"color": style.colour(stay[identity]), "ec": style.INK, "lw": 0.8, "hatch": hatch}
-        ax.barh(y, length, lane * 0.9, left=stay["start"], **shade)
+        camera = str(stay["camera"])
+        y = rows[stay[identity]] - 0.42 + lane * (cameras.index(camera) + 0.5)
+        left, right = axis.place([stay["start"], stay["end"]])
+        shade = {"color": style.colour(stay[identity]), "ec": style.INK, "lw": 0.8}
+        ax.barh(y, max(right - left, shortest), lane * 0.9, left=left,
+                hatch=patterns[camera], **shade)  # fmt: skip
+        if len(cameras) > len(HATCHES):
+            ax.text(left, y, f" {camera}", va="center", size=7, clip_on=True)
     for row in range(1, len(rows), 2):
         ax.axhspan(row - 0.5, row + 0.5, color=style.GREY, alpha=0.12, lw=0, zorder=0)
-    for at, camera in enumerate(cameras):
-        hatch = ("", "////", "....", "xxxx")[at % 4]
-        label = f"camera {camera}"
-        ax.barh(0, 0, color="white", ec=style.INK, hatch=hatch, label=label)
+    for camera, hatch in patterns.items():
+        ax.barh(0, 0, color="white", ec=style.INK, hatch=hatch, label=f"camera {camera}")
+    axis.label(ax)
     ax.set_yticks(range(len(rows)), [str(person) for person in rows])
-    ax.set(xlabel="time, s", ylabel="person", ylim=(len(rows) - 0.5, -0.5))
+    ax.set(ylabel="person", ylim=(len(rows) - 0.5, -0.5))
     ax.grid(False, axis="y")
     ax.set_title(title or "Who was where, and when", loc="left")
     if len(cameras) > 1:
@@ -89,11 +157,13 @@ def _lines(ax, tracklets: pd.DataFrame, seconds: float) -> None:
     lane = pd.factorize(tracklets["camera"], sort=True)[0]
     y = row + 0.26 * (lane - lane.max() / 2)
     colours = [style.colour(person) for person in tracklets["identity"]]
-    ax.hlines(y, tracklets["start"], tracklets["end"], colours, lw=3)
-    ax.axvline(seconds, color=style.INK, lw=2)
+    axis = TimeAxis(tracklets["start"], tracklets["end"])
+    ax.hlines(y, axis.place(tracklets["start"]), axis.place(tracklets["end"]), colours, lw=3)
+    ax.axvline(axis.place(seconds), color=style.INK, lw=2)
+    axis.label(ax)
     people = np.sort(tracklets["identity"].unique())
     ax.set_yticks(range(len(people)), people.astype(str), fontsize=8)
-    ax.set(xlabel="time, s", ylabel="person", ylim=(len(people) - 0.4, -0.6))
+    ax.set(ylabel="person", ylim=(len(people) - 0.4, -0.6))
 
 
 def _plan(ax, table: pd.DataFrame, calibrations: Mapping[str, Mapping], reach: float = 13) -> None:

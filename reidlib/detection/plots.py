@@ -119,18 +119,16 @@ def cost_matrix(
     figure, cells = style.axes(width * len(matches), height, 1, len(matches), squeeze=False)
     for ax, (name, pairs) in zip(cells[0], matches.items()):
         # A light map, so that dark figures are readable on every cell.
-        ax.imshow(shown, cmap="Blues_r", vmin=-0.6, vmax=1, aspect="auto")
-        ax.grid(False)
-        for i, j in np.ndindex(*cost.shape):
-            text = f"{cost[i, j]:.2f}" if np.isfinite(cost[i, j]) else "–"
-            bold = "bold" if (i, j) in pairs else "normal"
-            ax.text(j, i, text, ha="center", va="center", weight=bold, color="black")
+        style.heat_map(
+            ax, shown, rows, columns, ".2f", cmap="Blues_r", vmin=-0.6, vmax=1,
+            annot_kws={"color": "black"},
+        )  # fmt: skip
+        for i, j in np.argwhere(np.isnan(shown)):
+            ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center")
         for i, j in pairs:
-            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, ec=style.RED, lw=3))
+            ax.add_patch(Rectangle((j + 0.03, i + 0.05), 0.94, 0.9, fill=False, ec=style.RED, lw=3))
         total = sum(cost[i, j] for i, j in pairs)
         ax.set_title(f"{name}: {len(pairs)} pairs, cost {total:.2f}", size=12)
-        ax.set_xticks(range(len(columns)), columns)
-        ax.set_yticks(range(len(rows)), rows)
         ax.set(xlabel="detections", ylabel="tracks")
     return figure
 
@@ -207,16 +205,20 @@ def delays(runs: Mapping[str, pd.DataFrame]) -> style.Figure:
 @style.styled
 def scores(table: pd.DataFrame) -> style.Figure:
     """Draw scores between 0 and 1 as groups of bars: a group a row, a bar a column."""
+    import seaborn
+
     figure, ax = style.axes(max(7, 1.9 * len(table)), 4)
-    width = 0.8 / table.shape[1]
-    for i, (name, colour) in enumerate(zip(table, (style.BLUE, style.ORANGE, style.GREEN))):
-        at = np.arange(len(table)) + (i - (table.shape[1] - 1) / 2) * width
-        bars = ax.bar(at, table[name], 0.92 * width, color=colour, label=name)
+    long = table.rename_axis("what").reset_index().melt("what", var_name="score")
+    palette = [style.BLUE, style.ORANGE, style.GREEN][: table.shape[1]]
+    seaborn.barplot(
+        long, x="what", y="value", hue="score", palette=palette, saturation=1, gap=0.08, ax=ax
+    )
+    for bars in ax.containers:
         ax.bar_label(bars, fmt="%.2f", size=10)
-    ax.set_xticks(range(len(table)), list(table.index))
-    ax.set(ylim=(min(0, 1.1 * float(table.min().min())), 1.12), ylabel="score")
+    lowest = float(table.min().min())
+    ax.set(xlabel="", ylabel="score", ylim=(min(0, 1.1 * lowest), 1.12))
     ax.grid(axis="x", visible=False)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(title="", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

@@ -152,24 +152,27 @@ def bars(
     title: str = "",
     limit: float | None = 1.0,
 ) -> style.Figure:
-    """Compare methods: one bar a name with its value, and its interval (low, high) as a whisker."""
+    """Compare methods: a dot a name at its value, on the line of its interval (low, high)."""
+    import seaborn
+
     names = list(values)
     figure, ax = style.axes(8, 1.1 + 0.5 * len(names))
-    lengths = [values[name] for name in names]
-    ax.barh(names, lengths, color=style.SKY, ec=style.BLUE)
+    at = [values[name] for name in names]
+    seaborn.stripplot(x=at, y=names, jitter=False, size=12, color=style.BLUE, ax=ax, zorder=3)
     ends = dict(values)
     for name, (low, high) in (intervals or {}).items():
         row = names.index(name)
-        ax.plot([low, high], [row, row], color=style.INK, marker="|", ms=10, mew=2, lw=2)
+        ax.plot([low, high], [row, row], color=style.SKY, marker="|", ms=12, mew=2, lw=5, alpha=0.8)
         ends[name] = max(high, values[name])
     longest = limit or max(ends.values())
     for row, name in enumerate(names):
         text = f"{values[name]:.3g}" if limit is None else f"{values[name]:.2f}"
-        ax.text(ends[name] + longest * 0.015, row, text, va="center")
-    ax.set(xlabel=xlabel, xlim=(0, longest * (1.12 if limit is None else 1.08)))
-    ax.invert_yaxis()
+        ax.text(ends[name] + longest * 0.025, row, text, va="center")
+        ax.axhline(row, color=style.GREY, lw=0.6, ls=":", zorder=0)
+    ax.set(xlabel=xlabel, ylabel="", xlim=(0, longest * (1.12 if limit is None else 1.1)))
+    ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(False, axis="y")
-    note = " (whiskers: 95 % interval)" if intervals else ""
+    note = " (line: 95 % interval)" if intervals else ""
     ax.set_title(f"{title}{note}", loc="left")
     return figure
 

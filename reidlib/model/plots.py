@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from reidlib import style
-from reidlib.drawing import ink
 
 
 @style.styled
@@ -141,15 +141,19 @@ def distances(
     same: np.ndarray, different: np.ndarray, threshold: float | None = None, title: str = ""
 ) -> style.Figure:
     """Draw how distances of same and of different people spread, and a threshold between them."""
+    import seaborn
+
     figure, ax = style.axes(7.4, 4.2)
     bins = np.linspace(min(same.min(), different.min()), max(same.max(), different.max()), 60)
     for values, name, colour, hatch in (
         (same, "same person", style.RIGHT, ""),
         (different, "different people", style.WRONG, "///"),
     ):
-        look = {"color": colour, "ec": colour, "hatch": hatch, "lw": 1.6, "alpha": 0.35}
+        look = {"color": colour, "edgecolor": colour, "hatch": hatch, "lw": 1.6, "alpha": 0.35}
         label = f"{name} ({len(values):,} pairs)"
-        ax.hist(values, bins, density=True, histtype="stepfilled", label=label, **look)
+        seaborn.histplot(
+            values, bins=bins, stat="density", element="step", label=label, ax=ax, **look
+        )
     if threshold is not None:
         missed, wrong = np.mean(same > threshold), np.mean(different <= threshold)
         label = f"threshold {threshold:.2f}: misses {missed:.1%}, false matches {wrong:.2%}"
@@ -209,24 +213,22 @@ def matrix(
     cell = 0.62 if max(height, width) <= 15 else 0.3 if max(height, width) <= 40 else 0.12
     size = max(5.0, cell * width + 2.6), max(3.8, cell * height + 1.6)
     figure, ax = style.axes(*size)
-    cmap = "Blues" if dark_is_high else "Blues_r"
     whole = np.allclose(values, np.round(values), equal_nan=True)  # counts, from none upwards
-    drawn = ax.imshow(values, cmap=cmap, aspect="auto", vmin=0 if whole else None)
-    ax.grid(False)
-    ticks = MaxNLocator("auto", integer=True) if whole else None
-    figure.colorbar(drawn, ax=ax, label=label, shrink=0.9, ticks=ticks)
-    if max(height, width) <= 15:
-        for i, j in np.ndindex(height, width):
-            if np.isfinite(values[i, j]):
-                text = f"{values[i, j]:.0f}" if whole else f"{values[i, j]:.2f}"
-                colour = ink(drawn.cmap(drawn.norm(values[i, j]))[:3])
-                ax.text(j, i, text, ha="center", va="center", color=colour, size=11)
-    for ticks, names in ((ax.set_xticks, columns), (ax.set_yticks, rows)):
-        every = -(-len(names) // 30)
-        ticks(range(0, len(names), every), [str(name) for name in names[::every]])
-    ax.tick_params(axis="x", rotation=90 if max(len(str(c)) for c in columns) > 4 else 0)
+    digits = ".0f" if whole else ".2f"
+    style.heat_map(
+        ax,
+        values,
+        rows,
+        columns,
+        digits if max(height, width) <= 15 else None,
+        label or " ",
+        cmap="Blues" if dark_is_high else "Blues_r",
+        vmin=0 if whole else None,
+        annot_kws={"size": 11},
+        bar={"ticks": MaxNLocator("auto", integer=True)} if whole else {},
+    )
     if best is not None:
-        ax.plot(best[1], best[0], "s", ms=34, mfc="none", mec=style.RED, mew=3)
+        ax.add_patch(Rectangle(best[::-1], 1, 1, fill=False, ec=style.RED, lw=3, clip_on=False))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_title(title, loc="left")
     return figure
