@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from reidlib import boxes, drawing, style
@@ -54,7 +55,9 @@ class TimeAxis:
         for begin, end in zip(self.begins, self.ends):
             share = (end - begin) / max((self.ends - self.begins).sum(), 1e-9)
             values = MaxNLocator(max(2, round(8 * share))).tick_values(begin, end)
-            ticks += [value for value in values if begin <= value <= end]
+            # Beside a gap the last tick would lie on the first of the next part.
+            last = end if end == self.ends[-1] else end - 0.12 * (end - begin)
+            ticks += [value for value in values if begin <= value <= last]
         names = [clock_time(value) if clock else f"{value:g}" for value in ticks]
         ax.set_xticks(self.place(ticks), names)
         for before, after, a, b in zip(self.right, self.left[1:], self.ends, self.begins[1:]):
@@ -107,15 +110,17 @@ def who_was_where(
             ax.text(left, y, f" {camera}", va="center", size=7, clip_on=True)
     for row in range(1, len(rows), 2):
         ax.axhspan(row - 0.5, row + 0.5, color=style.GREY, alpha=0.12, lw=0, zorder=0)
-    for camera, hatch in patterns.items():
-        ax.barh(0, 0, color="white", ec=style.INK, hatch=hatch, label=f"camera {camera}")
     axis.label(ax)
     ax.set_yticks(range(len(rows)), [str(person) for person in rows])
     ax.set(ylabel="person", ylim=(len(rows) - 0.5, -0.5))
     ax.grid(False, axis="y")
     ax.set_title(title or "Who was where, and when", loc="left")
     if len(cameras) > 1:
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        marks = [
+            Patch(fc="white", ec=style.INK, hatch=hatch, label=f"camera {camera}")
+            for camera, hatch in patterns.items()
+        ]
+        ax.legend(handles=marks, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
