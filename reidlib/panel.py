@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import html
 from collections.abc import Callable
 
 import ipywidgets
@@ -63,4 +64,8 @@ class Panel(ipywidgets.VBox):
         try:
             self.redraw()
         except Exception as error:  # shown to the person who moved the control, not swallowed
-            self.message.value = f"<b class='panel-error'>{type(error).__name__}: {error}</b>"
+            self.show_error(f"{type(error).__name__}: {error}")
+
+    def show_error(self, text: str) -> None:
+        """Say in place of the sentence what went wrong; a name in it is text, never HTML."""
+        self.message.value = f"<b class='panel-error'>{html.escape(text)}</b>"

@@ -2,12 +2,15 @@
 
 import gc
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
 from panels import sweep
 
+from reidlib import style
 from reidlib.collection import annotation, encoding, panels, quality
+from reidlib.panel import Panel
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +117,13 @@ def test_a_panel_leaves_what_exists_out_of_the_collectors_rounds():
     notebook = [[] for _ in range(5000)]
     panels.planner()
     assert gc.get_freeze_count() > len(notebook)
+
+
+def test_an_error_shows_names_as_text_never_as_html():
+    def draw(name):
+        raise ValueError(f"no such camera: {name}")
+
+    quiet = Panel(lambda name: style.axes()[0], name=ipywidgets.Text(""))
+    quiet.draw = draw
+    quiet.controls["name"].value = "<img src=x onerror=alert(1)>"
+    assert "&lt;img" in quiet.message.value and "<img" not in quiet.message.value

@@ -118,7 +118,7 @@ class Labeller(Panel):
         try:
             self.result = annotation.replay(self.table, actions)
         except ValueError as error:
-            self.message.value = f"<b class='panel-error'>{error}</b>"
+            self.show_error(str(error))
             return
         self.actions, self._quiet = actions, True  # one redrawing, not one for each control
         for control in (self.controls["track"], self.controls["other"]):
