@@ -1,14 +1,13 @@
 """People of the rendered footage: identities, dressed bodies and gaits."""
 
-import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "data" / "generator"))
-identities = pytest.importorskip("identities")
+from data.generator import bodies, gait, identities
 
 
 def people(count, seed=7):
@@ -50,19 +49,12 @@ def test_row_is_flat():
 
 @pytest.fixture(scope="module")
 def model():
-    pytest.importorskip("anny")
-    import anatomy
-    import bodies
-
-    if not (anatomy.cache_folder() / "makehuman_body.pt").is_file():
-        pytest.skip("the body model has not been built yet")
+    pytest.importorskip("anny", reason="no anny: pip install -e '.[generator]'")
     return bodies.BodyModel.load()
 
 
 @pytest.fixture(scope="module")
 def dressed(model):
-    import bodies
-
     return [bodies.dress(model, p) for p in people(6)]
 
 
@@ -79,8 +71,6 @@ def test_dressed_arrays_fit_together(dressed):
 
 
 def test_children_are_small_and_every_wardrobe_dresses(model):
-    import bodies
-
     child, adult = people(2)
     child = replace(child, age=7, height=1.2)
     adult = replace(adult, age=30, height=1.8, bottom_detail="plain")
@@ -100,8 +90,6 @@ def test_children_are_small_and_every_wardrobe_dresses(model):
 
 
 def test_every_action_stands_on_the_ground(dressed):
-    import gait
-
     for d in dressed[:3]:
         style = gait.sample_gait(np.random.default_rng(1), d.identity)
         for action in gait.ACTIONS:
@@ -114,8 +102,6 @@ def test_every_action_stands_on_the_ground(dressed):
 
 
 def test_planted_feet_do_not_slide(dressed):
-    import gait
-
     for d in dressed:
         style = gait.sample_gait(np.random.default_rng(2), d.identity)
         phases = np.linspace(0, 1, 41)
@@ -130,8 +116,13 @@ def test_planted_feet_do_not_slide(dressed):
 
 
 def test_unknown_action_is_refused(dressed):
-    import gait
-
     style = gait.sample_gait(np.random.default_rng(0), dressed[0].identity)
     with pytest.raises(ValueError, match="unknown action 'fly'"):
         gait.pose(dressed[0], style, "fly", [0.0])
+
+
+def test_the_extra_and_the_exact_versions_agree():
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    exact = (root / "data" / "generator" / "requirements.txt").read_text("utf-8").splitlines()
+    assert set(project["optional-dependencies"]["generator"]) <= set(exact)

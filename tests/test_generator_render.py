@@ -1,44 +1,41 @@
 """The footage generator renders a frame and a crop whose truth fits what one sees."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-pytest.importorskip("anny")
-moderngl = pytest.importorskip("moderngl")
-GENERATOR = Path(__file__).parents[1] / "data" / "generator"
+for package in ("anny", "moderngl"):
+    pytest.importorskip(package, reason=f"no {package}: pip install -e '.[generator]'")
+
+from data.generator import (  # noqa: E402 (these need moderngl)
+    actors,
+    bodies,
+    cameras,
+    cast,
+    crowd,
+    itineraries,
+    renderer,
+    scenes,
+    sensor,
+    studio,
+    truth,
+    views,
+)
 
 
 @pytest.fixture(scope="module")
 def stage():
     """A body model and a renderer; torch must load before the graphics driver."""
-    sys.path.insert(0, str(GENERATOR))
+    model = bodies.BodyModel.load()
     try:
-        import bodies
-        import renderer
-
-        model = bodies.BodyModel.load()
-        try:
-            context = renderer.Renderer()
-        except Exception as problem:
-            pytest.skip(f"no off-screen OpenGL: {problem}")
-        yield model, context
-    finally:
-        sys.path.remove(str(GENERATOR))
+        context = renderer.Renderer()
+    except Exception as problem:
+        pytest.skip(f"no OpenGL without a display ({problem}): data/generator/README.md")
+    return model, context
 
 
 @pytest.fixture(scope="module")
 def frame(stage):
     """One small picture of two people on the plaza, one of them right behind the other."""
-    import actors
-    import cameras
-    import cast
-    import sensor
-    import truth
-    import views
-
     model, context = stage
     view = views.plaza(context, ("c1",), "day")[0]
     people = [actors.Actor(context, model, cast.person(pid), pid, seed=pid) for pid in (201, 202)]
@@ -75,11 +72,6 @@ def test_visibility_tells_front_from_back(frame):
 
 
 def test_crop_has_market_shape(stage):
-    import actors
-    import cast
-    import studio
-    import views
-
     model, context = stage
     view = views.plaza(context, ("c4",), "day")[0]
     person = actors.Actor(context, model, cast.person(203), 203, seed=203)
@@ -90,10 +82,6 @@ def test_crop_has_market_shape(stage):
 
 
 def test_crowd_repeats_and_never_collides(stage):
-    import crowd
-    import itineraries
-    import scenes
-
     first, second = (
         crowd.simulate(itineraries.day(), scenes.plaza(), 5, 12.5, seed=7) for _ in range(2)
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import bodies
-import gait
 import numpy as np
-from gpu import Placed
-from identities import Identity
-from props import turn_z
-from renderer import Renderer
+
+from . import bodies, gait
+from .gpu import Placed
+from .identities import Identity
+from .props import turn_z
+from .renderer import Renderer
 
 LOOSE = ("held box", "held phone", "trolley")  # bones of things that boxes leave out
 SHOE = bodies.PARTS["shoe"]

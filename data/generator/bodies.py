@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import garments
-import headwear
-import identities
-import luggage
 import numpy as np
-from anatomy import BODY_VERTICES, PARTS, PROP_BONES, Body, BodyModel
-from identities import Identity
 from scipy import sparse
+
+from . import garments, headwear, identities, luggage
+from .anatomy import BODY_VERTICES, PARTS, PROP_BONES, Body, BodyModel
+from .identities import Identity
 
 __all__ = ["PARTS", "BodyModel", "Dressed", "Skeleton", "dress"]
 

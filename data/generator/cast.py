@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import identities
 import numpy as np
+
+from . import identities
 
 TRAIN_PIDS = range(1, 151)
 TEST_PIDS = range(201, 301)

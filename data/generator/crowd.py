@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scenes import Scene
+
+from .scenes import Scene
 
 BODY = 0.36  # metres: radius of the room a person takes
 HORIZON = 2.2  # seconds that a walker looks ahead

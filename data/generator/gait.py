@@ -9,11 +9,12 @@ is shifted so that the sole on the ground stays put although the root moves at c
 from __future__ import annotations
 
 import numpy as np
-from anatomy import PARTS, PROP_BONES
-from luggage import TROLLEY
-from motions import DEG, MOTIONS, Gait, sample_gait, turn_x
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
+
+from .anatomy import PARTS, PROP_BONES
+from .luggage import TROLLEY
+from .motions import DEG, MOTIONS, Gait, sample_gait, turn_x
 
 __all__ = ["ACTIONS", "Gait", "pose", "sample_gait", "skin", "stride_length"]
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import trimmings
-from anatomy import PARTS, Body, BodyModel, Piece, compact, vertex_normals
+
+from . import trimmings
+from .anatomy import PARTS, Body, BodyModel, Piece, compact, vertex_normals
 
 LONG_OUTER = ("coat", "open coat")
 OPEN_OUTER = ("open jacket", "open coat", "cardigan", "vest")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import moderngl
 import numpy as np
-from cameras import Camera
-from lights import Light
+
+from .cameras import Camera
+from .lights import Light
 
 SHADERS = Path(__file__).with_name("shaders")
 ENVIRONMENT = 20  # parts from here on are environment, below they are people

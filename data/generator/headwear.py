@@ -9,8 +9,9 @@ the skull (its hairline, for short hair) and the length that hangs below. The sh
 from __future__ import annotations
 
 import numpy as np
-from anatomy import PARTS, Body, BodyModel, Piece, grid_faces, vertex_normals
 from scipy.spatial import cKDTree
+
+from .anatomy import PARTS, Body, BodyModel, Piece, grid_faces, vertex_normals
 
 COLUMNS = 56
 DEG = np.pi / 180

@@ -7,8 +7,9 @@ through GAP and round the corner of the block, is watched by nobody.
 from __future__ import annotations
 
 import numpy as np
-from crowd import Wait, Walker
-from scenes import Scene
+
+from .crowd import Wait, Walker
+from .scenes import Scene
 
 GAP, CORNER = (10.4, -6.6), (15.4, -6.0)
 TO_PASSAGE, TO_PLAZA = [GAP, CORNER], [CORNER, GAP]

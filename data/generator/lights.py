@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cameras import look_at, orthographic
+
+from .cameras import look_at, orthographic
 
 Colour = tuple[float, float, float]
 

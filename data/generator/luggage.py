@@ -7,7 +7,8 @@ painted by the shader, so they can never float or sink in.
 from __future__ import annotations
 
 import numpy as np
-from anatomy import PROP_BONES, Body, BodyModel, Piece, grid_faces, rigid
+
+from .anatomy import PROP_BONES, Body, BodyModel, Piece, grid_faces, rigid
 
 # (width, depth, height) in metres
 SIZES = {"backpack": (.30, .17, .45), "small backpack": (.25, .13, .34),

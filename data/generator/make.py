@@ -1,4 +1,4 @@
-"""Render everything in data/plaza again: `python data/generator/make.py --out data/plaza`.
+"""Render everything in data/plaza again: `python -m data.generator.make --out data/plaza`.
 
 People, paths, cameras and ground truth follow from fixed seeds; pictures agree up to the rounding
 of the graphics driver. On two cores it takes about a quarter of an hour.
@@ -18,11 +18,11 @@ STEPS = ("clips", "crops", "scenarios")
 def run(step: str, out: Path, part: int, parts: int) -> str:
     """One share of one step, in a process of its own: an OpenGL context does not like company."""
     if step == "clips":
-        import make_clips
+        from . import make_clips
 
         make_clips.main(out)
     else:
-        import make_crops
+        from . import make_crops
 
         (make_crops.make_plaza if step == "crops" else make_crops.make_scenarios)(out, part, parts)
     return f"{step} {part + 1}/{parts}"

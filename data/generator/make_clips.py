@@ -8,18 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import bodies
-import cameras
-import crowd
-import identities
-import itineraries
 import numpy as np
-import sensor
-import truth
-import views
-from actors import Actor, Shown
-from cast import CLIP_PIDS, TEST_PIDS, TRAIN_PIDS, person
-from renderer import Renderer
+
+from . import bodies, cameras, crowd, identities, itineraries, sensor, truth, views
+from .actors import Actor, Shown
+from .cast import CLIP_PIDS, TEST_PIDS, TRAIN_PIDS, person
+from .renderer import Renderer
 
 FPS = Fraction(25, 2)
 CRF = {"day": 25, "dusk": 27, "hall": 25}  # H.264 quality; noise at dusk is dear

@@ -6,14 +6,13 @@ import argparse
 from collections import deque
 from pathlib import Path
 
-import bodies
-import identities
 import numpy as np
-import views
-from cast import DISTRACTORS, TEST_PIDS, TRAIN_PIDS, distractor, person, reclothed, stranger
-from renderer import Renderer
-from studio import NORMAL, QUERY, UNUSUAL, Photographer, Shot, save
-from views import View
+
+from . import bodies, identities, views
+from .cast import DISTRACTORS, TEST_PIDS, TRAIN_PIDS, distractor, person, reclothed, stranger
+from .renderer import Renderer
+from .studio import NORMAL, QUERY, UNUSUAL, Photographer, Shot, save
+from .views import View
 
 
 def make_plaza(out: Path, part: int = 0, parts: int = 1) -> None:

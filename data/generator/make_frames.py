@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import bodies
 import cv2
 import numpy as np
-import scenes
-import sensor
-import truth
-import views
-from actors import Actor, Shown
-from cast import stranger
-from renderer import Renderer
-from views import View
+
+from . import bodies, scenes, sensor, truth, views
+from .actors import Actor, Shown
+from .cast import stranger
+from .renderer import Renderer
+from .views import View
 
 ACTIONS = (
     ("walk",) * 8

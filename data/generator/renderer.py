@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import moderngl
 import numpy as np
-from cameras import Camera
-from gpu import (
+
+from .cameras import Camera
+from .gpu import (
     CONTACT_CELLS,
     SKIN,
     Mesh,
@@ -25,8 +26,8 @@ from gpu import (
     source,
     zoom,
 )
-from lights import Light
-from scenes import Scene
+from .lights import Light
+from .scenes import Scene
 
 FULL = (0.0, 0.0, 1.0, 1.0)
 MAX_LAMPS = 8

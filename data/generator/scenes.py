@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import props
-from props import Builder
+
+from . import props
+from .props import Builder
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import sensor
-import views
-from actors import Actor, Shown
-from renderer import Renderer
-from truth import visibility
-from views import View
+
+from . import sensor, views
+from .actors import Actor, Shown
+from .renderer import Renderer
+from .truth import visibility
+from .views import View
 
 WIDTH, HEIGHT = 64, 128
 SIZES = np.array(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from anatomy import (
+from scipy.spatial import ConvexHull
+
+from .anatomy import (
     BODY_VERTICES,
     PARTS,
     Body,
@@ -13,7 +15,6 @@ from anatomy import (
     nearest,
     vertex_normals,
 )
-from scipy.spatial import ConvexHull
 
 SOLE = {"runners": .024, "boots": .022, "sneakers": .018, "sandals": .014}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from actors import Shown
-from cameras import Camera
+
+from .actors import Shown
+from .cameras import Camera
 
 THINNING = 2  # every second vertex is enough for a visibility share
 

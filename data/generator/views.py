@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cameras
-import lights
 import numpy as np
-import scenes
-import sensor
-from cameras import Camera
-from renderer import Plate, Renderer
-from scenes import Scene
-from sensor import Sensor
+
+from . import cameras, lights, scenes, sensor
+from .cameras import Camera
+from .renderer import Plate, Renderer
+from .scenes import Scene
+from .sensor import Sensor
 
 METER = 0.36  # mean linear light that a camera's automatic exposure aims at
 STATURE = 1.72  # metres, to judge how tall somebody would appear
