@@ -87,8 +87,12 @@ class Meter:
 
 
 def state(folder: Path) -> set[tuple[Path, tuple[int, int]]]:
-    """Return what tells whether a file changed: its size and time, for every file in a folder."""
-    stats = [(path, path.stat()) for path in folder.rglob("*") if path.is_file()]
+    """Return what tells whether a file changed: its size and time, for every file in a folder.
+
+    Python's caches do not count: importing `data.generator` writes them.
+    """
+    files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    stats = [(path, path.stat()) for path in files]
     return {(path, (stat.st_size, stat.st_mtime_ns)) for path, stat in stats}
 
 
