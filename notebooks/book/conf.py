@@ -20,6 +20,7 @@ root_doc = "README"
 include_patterns = [
     "README.md", "notebooks/*.ipynb", "notebooks/*.md", "notebooks/solutions/*.ipynb",
     "data/README.md", "data/weights/*.md", "data/generator/README.md",
+    "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md",
 ]  # fmt: skip
 exclude_patterns = [".*", "build", "dist", "demo", "runs", "**/.ipynb_checkpoints"]
 CONTENTS = {
@@ -28,6 +29,7 @@ CONTENTS = {
     "Solutions": ["notebooks/solutions/*"],
     "To look up": ["notebooks/GLOSSARY", "notebooks/TEACHING"],
     "Footage and weights": ["data/README", "data/weights/*", "data/generator/README"],
+    "To take part": ["CONTRIBUTING", "CODE_OF_CONDUCT", "CHANGELOG"],
 }
 
 nb_execution_mode = "off"
