@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {"": 0, "collection": 1, "detection": 2, "model": 2, "features": 3, "demonstration": 4}
 COMMANDS = {"commands", "__main__"}
 # Lines with code, comments, docstrings and blank lines, as `wc -l` counts them.
-TAUGHT_BUDGET, REST_BUDGET = 6_600, 3_500
+TAUGHT_BUDGET, REST_BUDGET = 7_600, 3_600
 
 
 def room(path):

@@ -3,6 +3,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pandas as pd
@@ -197,3 +198,21 @@ def test_real_footage_is_accepted_and_its_blurred_copy_is_not(tmp_path):
     )
     result = quality.report(clip(tmp_path, blurred), every=1)
     assert "blurred" in result.reasons[0]
+
+
+def test_interlaced_clips_are_named(tmp_path):
+    path = tmp_path / "clip.ts"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.options = {"flags": "+ilme+ildct", "x264-params": "tff=1"}
+        for i in range(50):
+            frame = av.VideoFrame.from_ndarray(scene(3 * i)[:240, :320].copy())
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.warns(UserWarning, match="is interlaced"):
+        result = quality.report(path)
+    assert [why for why in result.reasons if "the clip is interlaced" in why]
+    allowed = quality.judge(result.table, result.clip, quality.Thresholds(interlaced=True))
+    assert not [why for why in allowed[1] if "interlaced" in why]

@@ -467,23 +467,6 @@ def test_webcams(monkeypatch):
         video.read(0)
 
 
-class NetworkCamera(Camera):
-    """A camera on RTSP: its pictures come all at once, with the time at which each was taken."""
-
-    def __init__(self, *_):
-        super().__init__(3)
-
-    def get(self, what):
-        return 100.0 * (self.sent - 1) if what == cv2.CAP_PROP_POS_MSEC else 0.0
-
-
-def test_network_cameras_tell_when_a_picture_was_taken(monkeypatch):
-    monkeypatch.setattr(cv2, "VideoCapture", NetworkCamera)
-    with pytest.warns(UserWarning, match="stopped after 5 frames"):
-        seconds = [s for _, s, _ in video.read("rtsp://camera/stream")]
-    np.testing.assert_allclose(seconds, [0, 0.1, 0.2, 0.3, 0.4])
-
-
 def test_a_second_interruption_is_not_held_back():
     frames = capture.until_interrupted(range(9))
     next(frames)

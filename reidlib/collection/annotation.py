@@ -64,7 +64,7 @@ def split_track(table: pd.DataFrame, track: int, frame: int) -> pd.DataFrame:
 
 
 def export_market(
-    source: capture.Source,
+    source: capture.Source | video.Video,
     table: pd.DataFrame,
     folder: str | Path,
     camid: int,
@@ -81,9 +81,10 @@ def export_market(
     boxes.require(table, ["frame", "pid", *BOX])
     named = table[table.pid >= 0]
     _refuse_conflicts(named, "pid")
-    check_length(named, video.probe(source).frames, source)
+    source = video.open(source)
+    check_length(named, source.about.frames, source)
     groups, rows = dict(list(named.groupby("frame"))), []
-    for frame, _, image in video.read(source, every):
+    for frame, _, image in source.read(every):
         if frame not in groups:
             continue
         here = groups[frame]
@@ -95,7 +96,9 @@ def export_market(
     return pd.DataFrame(rows, columns=["path", "pid", "camid", "frame"])
 
 
-def check_length(table: pd.DataFrame, length: int | None, source: capture.Source) -> None:
+def check_length(
+    table: pd.DataFrame, length: int | None, source: capture.Source | video.Video
+) -> None:
     """Raise ValueError when a table of boxes goes on after the `length` frames of a video."""
     if length is not None and len(table) and table.frame.max() >= length:
         raise ValueError(

@@ -86,6 +86,8 @@ class Writer:
         """Add one (H, W, 3) uint8 RGB image; ValueError when its size differs from the first's."""
         import av
 
+        from reidlib.collection import pictures
+
         image = np.ascontiguousarray(image)
         _check_image(image, f"frame {self.frames}")
         height, width = image.shape[:2]
@@ -100,13 +102,18 @@ class Writer:
         if height % 2 or width % 2:
             border = cv2.BORDER_REPLICATE
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, border)
+        matrix = pictures.usual_matrix(*image.shape[1::-1])
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range="MPEG")
         frame.pts = self.frames
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
     def _open(self, height: int, width: int) -> None:
         import av
+        from av.video.reformatter import ColorRange
+
+        from reidlib.collection import pictures
 
         suffix = self.path.suffix.lower()
         options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
@@ -115,6 +122,9 @@ class Writer:
         codec = "mpeg4" if suffix == ".avi" else "libx264"
         self._stream = stream = self._container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        # A file that names its colours looks the same in every player.
+        stream.codec_context.colorspace = pictures.usual_matrix(width, height)
+        stream.codec_context.color_range = ColorRange.MPEG
         x264 = {"crf": str(self.crf), "preset": "veryfast"}
         stream.options = x264 if codec == "libx264" else {"qmin": "3", "qmax": "3"}
 

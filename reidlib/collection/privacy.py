@@ -69,11 +69,12 @@ def blur_video(
     A box also counts for the `hold` frames before and after its own, as detectors miss people now
     and then. Returns the number of frames; see `blur_heads`.
     """
-    about = video.probe(source)
+    source = video.open(source)
+    about = source.about
     found = {frame: rows for frame, rows in table.groupby("frame")[["x1", "y1", "x2", "y2"]]}
     none = pd.DataFrame(columns=["x1", "y1", "x2", "y2"], dtype=float)
     with encoding.Writer(target, about.fps) as writer:
-        frames = tqdm(video.read(source), "blur", about.frames, unit="frame", leave=False, delay=2)
+        frames = tqdm(source.read(), "blur", about.frames, unit="frame", leave=False, delay=2)
         for index, _, image in frames:
             near = [found.get(index + i, none) for i in range(-hold, hold + 1)]
             writer.write(blur_heads(image, np.concatenate(near), share, pixelate))

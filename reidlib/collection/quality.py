@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from reidlib.collection import capture, video
+from reidlib.collection import video
 
 WORKING_HEIGHT = 360  # frames are measured at this many rows, so that numbers compare
 FAULTS = {
@@ -40,6 +40,7 @@ class Thresholds:
     rows: int = 240  # image height in pixels, at least
     fps: float = 5.0  # at least
     gap: float = 1.0  # seconds without a frame, at most
+    interlaced: bool = False  # whether frames may hold two moments, in every other line
 
     @property
     def limits(self) -> dict[str, tuple[float, float]]:
@@ -105,7 +106,7 @@ def _change(luma: np.ndarray, before: np.ndarray) -> float:
 
 
 def report(
-    source: capture.Source,
+    source: video.Source | video.Video,
     every: int | str = "1s",
     boxes: pd.DataFrame | None = None,
     thresholds: Thresholds | None = None,
@@ -121,7 +122,8 @@ def report(
     >>> result = report("clip.mp4")  # doctest: +SKIP
     >>> judge(result.table, result.clip, Thresholds(sharpness=0.6))  # doctest: +SKIP
     """
-    about = video.probe(source)
+    source = video.open(source)
+    about = source.about
     heights = None if boxes is None else (boxes.y2 - boxes.y1).groupby(boxes.frame).median()
     rows, thumbnails, histogram, before = [], [], np.zeros(32, np.int64), None
     frames = tqdm(video.read(source, every), "quality", unit="frame", leave=False, delay=2)
@@ -146,6 +148,7 @@ def report(
         "fps": about.fps,
         "duration": about.duration or float(table.time.iloc[-1]),
         "gap": float(gaps.max(initial=0.0)),
+        "interlaced": about.interlaced,
         "light": variety(histogram),
         "background": variety(_colours(background)),
     }
@@ -172,6 +175,8 @@ def judge(
         reasons.append(f"{clip['fps']:g} frames a second are fewer than {limit.fps:g}")
     if clip["gap"] > limit.gap:
         reasons.append(f"{clip['gap']:.1f} s without a frame, more than {limit.gap:g} s")
+    if clip.get("interlaced") and not limit.interlaced:
+        reasons.append("the clip is interlaced: each frame holds two moments, in every other line")
     return ("reject" if reasons else "accept"), reasons
 
 

@@ -38,7 +38,7 @@ def track(
     was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. With `embeddings`,
     returns (table, (N, D)), a row a box, NaN where it has none.
     """
-    if isinstance(source, (str, int, os.PathLike)):
+    if isinstance(source, (str, int, os.PathLike, video.Video)):
         source = video.read(source, every=every, start=start, stop=stop)
     if tracker is None:
         tracker = Tracker(high=getattr(detector, "confidence", 0.25))

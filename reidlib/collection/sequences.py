@@ -1,0 +1,103 @@
+"""Folders of frames: which images they hold, in which order, and when each was taken."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reidlib.collection.capture import DEFAULT_FPS
+
+INDEX = "frames.csv"  # what `video.extract` leaves beside its frames: frame, time, path
+INFO = "seqinfo.ini"  # what MOT Challenge has beside its frames: their rate, folder and number
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def read(folder: Path, fps: float | None, say: Callable[[str], None]) -> tuple[pd.DataFrame, float]:
+    """Return the frames of a folder, a table of frame, time and path in order, and their rate.
+
+    The times are those of ``frames.csv`` if it is there; else frames follow each other at `fps`,
+    at the rate that a ``seqinfo.ini`` names, or at 25 a second. `say` is told of frames that are
+    missing. Raises ValueError when there is no image, or one of those files is of no use.
+    """
+    if (folder / INDEX).exists():
+        if fps:
+            say(
+                f"{folder} has times of its own in {INDEX}, which are kept; fps={fps:g} is not used"
+            )
+        return _indexed(folder), DEFAULT_FPS
+    info = _sequence(folder)
+    images = folder
+    if info and (folder / INFO).exists() and (folder / info["folder"]).is_dir():
+        images = folder / info["folder"]
+    # What macOS leaves beside an image, and what is half written, begins with a dot.
+    paths = [path for path in images.glob("[!.]*") if path.suffix.lower() in IMAGES]
+    if not paths:
+        raise ValueError(f"{images} holds no frames; expected .jpg or .png files")
+    if info and len(paths) < info["frames"]:
+        say(f"{images} holds {len(paths)} of the {info['frames']} frames that {INFO} names")
+    paths.sort(key=_natural)
+    rate = fps or (info["rate"] if info else DEFAULT_FPS)
+    table = pd.DataFrame({"frame": np.arange(len(paths)), "path": [str(path) for path in paths]})
+    table["time"] = table.frame / rate
+    return table, rate
+
+
+def _natural(path: Path) -> str:
+    """Return a name to sort by, in which numbers count as numbers: 2 before 10."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(18), path.name)
+
+
+def _indexed(folder: Path) -> pd.DataFrame:
+    """Return the table that an extraction left."""
+    try:
+        table = pd.read_csv(folder / INDEX, dtype={"path": str})[["frame", "time", "path"]]
+        table = table.astype({"frame": int, "time": float})
+        if table.path.isna().any() or table.frame.duplicated().any():
+            raise ValueError("a path is missing, or a frame there twice")
+        if not np.isfinite(table.time).all():
+            raise ValueError("a time is missing")
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{folder / INDEX} is not the table frame, time, path of an extraction ({error}); "
+            "delete it to read the images by their names"
+        ) from error
+    if table.empty:
+        raise ValueError(f"{folder} holds no frames; expected .jpg or .png files")
+    table["path"] = [str(folder / name) for name in table.path]
+    return table
+
+
+def _sequence(folder: Path) -> dict | None:
+    """Return rate, folder and number of frames by the ``seqinfo.ini`` of a folder, if it has one.
+
+    It lies in the folder, or beside it when the folder is the one that it names.
+    """
+    path = folder / INFO
+    if not path.exists():
+        path = folder.resolve().parent / INFO
+    if not path.is_file():
+        return None
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text("utf-8-sig"))
+        section = parser["Sequence"]
+        info = {
+            "rate": section.getfloat("frameRate", DEFAULT_FPS),
+            "folder": section.get("imDir", "img1"),
+            "frames": section.getint("seqLength", 0),
+        }
+        if not 0.01 <= info["rate"] <= 1000:
+            raise ValueError(f"frameRate is {info['rate']:g}")
+    except (configparser.Error, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path} is no description of a sequence ({reason}); expected a section [Sequence] "
+            "with frameRate, imDir and seqLength, or no such file"
+        ) from error
+    beside = path.parent != folder
+    return None if beside and info["folder"] != folder.resolve().name else info
