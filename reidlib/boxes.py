@@ -89,18 +89,6 @@ def pad(boxes, fraction: float) -> np.ndarray:
     return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
 
 
-def xyxy_to_xywh(boxes) -> np.ndarray:
-    """Convert ``x1 y1 x2 y2`` to ``x1 y1 width height``, shape (N, 4)."""
-    boxes = as_boxes(boxes)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
-def xywh_to_xyxy(boxes) -> np.ndarray:
-    """Convert ``x1 y1 width height`` to ``x1 y1 x2 y2``, shape (N, 4)."""
-    boxes = as_boxes(boxes)
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-
-
 def nms(boxes, scores, threshold: float) -> np.ndarray:
     """Return the indices kept by greedy non-maximum suppression, best score first.
 
