@@ -1,3 +1,6 @@
+import os
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +52,8 @@ def test_mot_ground_truth(tmp_path):
         "1, 7, 10, 20, 30, 40, 1,\n",
         "\ufeff1,7,10,20,30,40,1,5.5,-3.25,0",  # world coordinates are no visibility
         "1.0,7.0,1e1,20,30,40,1,nan,nan,nan",
+        "1\t7\t10\t20\t30\t40\t1\t\r\n",
+        " 1 ,7\t10 , 20 30,40  1 \n \t \n",
     ],
 )
 def test_mot_flavours(tmp_path, text):
@@ -74,6 +79,13 @@ def test_mot_flavours(tmp_path, text):
         ("1,7,10,20,30,40,1,1,nan", "expected 6 to 10 numbers"),
         ("1,7.5,10,20,30,40,1", "ids are whole"),
         ("1,7,10,20,-30,40,1", "size -30x40"),
+        ("1,7,10,20,30,-40,1", "size 30x-40"),
+        (f"{'1' * 30},7,10,20,30,40,1", "expected 6 to 10 numbers"),
+        (f"1,-{'9' * 20},10,20,30,40,1", "expected 6 to 10 numbers"),
+        ("1,7,10,20,30,4\x000,1", "expected 6 to 10 numbers"),
+        ('1,7,"10,20,30,40,1', "expected 6 to 10 numbers"),
+        (",1,7,10,20,30,40,1", "expected 6 to 10 numbers"),
+        ("1,7,10,20,30,40," + "1," * 30 + "1", "expected 6 to 10 numbers"),
     ],
 )
 def test_mot_names_the_bad_line(tmp_path, line, message):
@@ -86,6 +98,29 @@ def test_mot_ignores_what_is_no_person(tmp_path):
     assert mot(tmp_path, lines).set_index("track").confidence.to_dict() == {7: 1, 8: 0, 9: 1}
 
 
+def test_mot_says_when_it_marks_nobody(tmp_path):
+    rows = "1,7,10,20,30,40,1,0,0.5\n2,7,10,20,30,40,1,2,0.5\n"
+    with pytest.warns(UserWarning, match=r"tracks\.txt marks nobody: .* of class 0, 2, .*class 1"):
+        assert mot(tmp_path, rows).confidence.tolist() == [0, 0]
+    with warnings.catch_warnings(action="error"):  # one person is enough, and so is none to be
+        mot(tmp_path, rows + "3,7,10,20,30,40,1,1,0.5\n")
+        mot(tmp_path, "1,7,10,20,30,40,0,1,0.5\n")
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    """A pipe may never end."""
+    names = ["."]
+    if hasattr(os, "mkfifo"):  # not on Windows
+        os.mkfifo(tmp_path / "pipe")
+        names.append("pipe")
+    for read in (formats.read_mot, formats.read_cvat):
+        for name in names:
+            with pytest.raises(ValueError, match="expected a file"):
+                read(tmp_path / name)
+        with pytest.raises(FileNotFoundError, match="missing"):
+            read(tmp_path / "missing")
+
+
 def test_mot_names_a_file_that_is_no_text(tmp_path):
     (tmp_path / "film.txt").write_bytes(bytes(range(128, 256)) * 9)
     with pytest.raises(ValueError, match=r"film\.txt, line 1"):
@@ -93,13 +128,16 @@ def test_mot_names_a_file_that_is_no_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"x1": np.nan}, {"confidence": np.nan}, {"x2": 0.0}, {"y2": np.inf}]
+    "change",
+    [{"x1": np.nan}, {"confidence": np.nan}, {"visibility": np.nan}, {"x2": 0.0}, {"y2": 0.0}]
+    + [{"y2": np.inf}],
 )
-def test_mot_writes_nothing_that_cannot_be_read(tmp_path, table, change):
+@pytest.mark.parametrize("write", [formats.write_mot, formats.write_cvat])
+def test_mot_writes_nothing_that_cannot_be_read(tmp_path, table, change, write):
     table = table.reset_index(drop=True)
     table.loc[1, list(change)] = list(change.values())
     with pytest.raises(ValueError, match="row 1 cannot be written"):
-        formats.write_mot(table, tmp_path / "tracks.txt")
+        write(table, tmp_path / "tracks.txt")
     assert not list(tmp_path.iterdir())
 
 
@@ -138,7 +176,11 @@ def test_market_names():
         assert parse(name) == (pid, camid, sequence, frame, 0)
 
 
-@pytest.mark.parametrize("name", ["person.jpg", "0001_000123.jpg", "x0001_c1s1_000123_00.jpg", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["person.jpg", "0001_000123.jpg", "x0001_c1s1_000123_00.jpg", f"{'9' * 20}_c1s1_000123_00.jpg"]
+    + [""],
+)
 def test_names_that_are_not_market(name):
     with pytest.raises(ValueError, match="expected a name such as 0001_c1s1_000123_00.jpg"):
         formats.parse_market_name(name)
@@ -262,6 +304,14 @@ def test_cvat_as_the_tool_writes_it(tmp_path):
     ]
 
 
+def one_box(track="1", frame="0", left="1", pid="7"):
+    return (
+        f"<annotations><track id='{track}' label='person'><box frame='{frame}' xtl='{left}' "
+        f"ytl='2' xbr='5' ybr='4'><attribute name='pid'>{pid}</attribute></box></track>"
+        "</annotations>"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -283,6 +333,17 @@ def test_cvat_as_the_tool_writes_it(tmp_path):
             "ybr='3'/></track></annotations>",
             "track 1 has a box",
         ),
+        ("<?xml version='1.0' encoding='klingon'?><annotations/>", "klingon"),
+        ("<?xml version='1.0' encoding='rot13'?><annotations/>", "rot13"),
+        (one_box(track="9" * 30), "track's id is '9+'; expected an integer"),
+        (one_box(frame="9" * 30), "a frame of track 1 is '9+'; expected an integer"),
+        (one_box(frame="9" * 5000), "expected an integer"),
+        (one_box(frame="1.5"), "a frame of track 1 is '1.5'"),
+        (one_box(frame="-1"), "track 1 has a box .* in frame -1"),
+        (one_box(pid="9" * 30), "the pid of track 1 is '9+'"),
+        (one_box(pid="Ann"), "the pid of track 1 is 'Ann'"),
+        (one_box(left="6"), r"track 1 has a box \[6"),
+        (one_box(left="-1e300"), r"track 1 has a box \[-1e"),
     ],
 )
 def test_what_is_not_cvat(tmp_path, text, message):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -13,6 +16,9 @@ import pandas as pd
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
 
+_BLANK = re.compile(r"[^\S\n]+,?[^\S\n]*|,[^\S\n]+")  # blanks in a line, and a comma among them
+_MARKET = re.compile(r"(-?N)_c(N)(?:s(N))?_f?(N)(?:_(N))?\.".replace("N", "[0-9]{1,15}"))
+
 
 def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
     """Read "CVAT for video 1.1" XML: frame, track, x1 y1 x2 y2, visibility, and pid where given.
@@ -21,6 +27,7 @@ def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
     the track. Raises ValueError for other files, for one in which only other things are marked,
     and for any with a DTD, which may hide a bomb.
     """
+    _require_file(path)
     text = Path(path).read_bytes()
     try:
         if b"<!DOCTYPE" in text or b"<!ENTITY" in text or b"\0" in text:
@@ -34,13 +41,14 @@ def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
         if labels and label not in labels:
             raise ValueError(f"it marks {', '.join(sorted(labels))}; give one of these as label=")
         rows = [
-            _cvat_row(int(track.get("id")), box)
+            _cvat_row(_whole(track.get("id"), "a track's id"), box)
             for track in root.iterfind("track")
             if track.get("label") == label
             for box in track.iterfind("box")
             if box.get("outside") != "1"
         ]
-    except (ElementTree.ParseError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, TypeError, ValueError) as error:
+        # LookupError: an encoding that does not exist.
         raise ValueError(f"{path} is not CVAT for video 1.1: {error}") from error
     table = pd.DataFrame(rows, columns=["frame", "track", *BOX, "visibility", "pid"])
     table = table.sort_values(["frame", "track"], kind="stable", ignore_index=True)
@@ -48,22 +56,31 @@ def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
 
 
 def _cvat_row(track: int, box: ElementTree.Element) -> tuple:
-    pid = box.findtext("attribute[@name='pid']")
-    corners = [float(box.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
-    if not np.isfinite(corners).all():
-        raise ValueError(f"track {track} has a box {corners}")
+    frame = _whole(box.get("frame"), f"a frame of track {track}")
+    x1, y1, x2, y2 = corners = [float(box.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
+    # NaN is never less: it ends up here too.
+    if not (-1e15 < x1 <= x2 < 1e15 and -1e15 < y1 <= y2 < 1e15) or frame < 0:
+        raise ValueError(f"track {track} has a box {corners} in frame {frame}")
     visibility = 0.5 if box.get("occluded") == "1" else 1.0
-    if not re.fullmatch(r"-?\d+", pid or "-1"):
-        raise ValueError(f"track {track} has the pid {pid!r}; expected a whole number")
-    return int(box.get("frame")), track, *corners, visibility, int(pid or -1)
+    pid = box.findtext("attribute[@name='pid']") or "-1"
+    return frame, track, *corners, visibility, _whole(pid, f"the pid of track {track}")
+
+
+def _whole(text: str | None, what: str) -> int:
+    """Return an integer in plain digits; ValueError for other text, and for more than 15 digits."""
+    if not re.fullmatch(r"-?[0-9]{1,15}", text or ""):
+        raise ValueError(f"{what} is {str(text)[:40]!r}; expected an integer below 10**15")
+    return int(text)
 
 
 def write_cvat(table: pd.DataFrame, path: str | Path, label: str = "person") -> None:
     """Write tracks as "CVAT for video 1.1" XML, the inverse of `read_cvat`.
 
     A box with visibility up to 0.5 is marked occluded; a track is switched off where it has gaps.
+    Raises ValueError for what `read_cvat` would refuse: NaN, and boxes whose ends are swapped.
     """
     boxes.require(table, ["frame", "track", *BOX])
+    _require_writable(table)
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     for track, group in table.sort_values("frame").groupby("track"):
@@ -93,41 +110,72 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     """Read MOT Challenge text: frame (from 0), track, x1 y1 x2 y2, confidence, visibility.
 
     A line is ``frame,id,x,y,width,height[,confidence[,class,visibility]]`` (ground truth, nine
-    columns) or ``…,confidence,x,y,z`` (results, ten); frames count from 1 on disk. Confidence and
-    visibility are 1 where the file does not say. Ground truth with confidence 0 is to be ignored
-    (Milan et al., 2016), and so is what is of another class than 1, a person. Raises ValueError
+    columns) or ``…,confidence,x,y,z`` (results, ten; x, y, z are passed over), with commas, tabs or
+    spaces between; frames count from 1 on disk. Confidence and visibility are 1 where the file does
+    not say. Ground truth with confidence 0 is to be ignored (Milan et al., 2016), and so is what is
+    of another class than 1, a person; a warning says so where that leaves nobody. Raises ValueError
     naming the first bad line.
     """
-    rows = []
-    text = Path(path).read_text("utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = [float(word) for word in re.split(r"\s*,\s*|\s+", line.strip().rstrip(","))]
-        except ValueError:
-            row = []
-        used = row[: 9 if len(row) == 9 else 7]
-        if not 6 <= len(row) <= 10 or not (np.abs(used) < 1e15).all():
-            raise ValueError(
-                f"{path}, line {number}: {line.strip()[:80]!r}; expected 6 to 10 numbers, "
-                "frame,id,x,y,width,height,confidence,..."
-            )
-        whole = all(value.is_integer() and abs(value) < 2**53 for value in row[:2])
-        if not whole or row[0] < 1 or row[4] < 0 or row[5] < 0:
-            raise ValueError(
-                f"{path}, line {number}: frame {row[0]:g}, id {row[1]:g}, size {row[4]:g}x"
-                f"{row[5]:g}; frames are whole and count from 1, ids are whole, sizes not negative"
-            )
-        confidence = row[6] if len(row) > 6 else 1.0
-        visibility = 1.0
-        if len(row) == 9:
-            confidence, visibility = confidence * (row[7] in (1, -1)), row[8]
-        x, y, w, h = row[2:6]
-        rows.append((int(row[0]) - 1, int(row[1]), x, y, x + w, y + h, confidence, visibility))
-    columns = ["frame", "track", *BOX, "confidence", "visibility"]
-    table = pd.DataFrame(rows, columns=columns).astype({"frame": int, "track": int})
+    _require_file(path)
+    lines = [line.strip() for line in Path(path).read_text("utf-8-sig", "replace").split("\n")]
+    numbers, counts = _numbers(lines)
+    given = np.array(lines) != ""
+    used = np.arange(10) < np.where(counts == 9, 9, counts.clip(max=7))[:, None]
+    bad = (counts < 6) | (counts > 10) | (used & ~(np.abs(numbers) < 1e15)).any(axis=1)
+    if (bad & given).any():
+        i = (bad & given).argmax()
+        raise ValueError(
+            f"{path}, line {i + 1}: {lines[i][:80]!r}; expected 6 to 10 numbers, "
+            "frame,id,x,y,width,height,confidence,..."
+        )
+    frame, track, x, y, width, height, confidence, kind, visibility, _ = numbers.T
+    whole = (numbers[:, :2] == np.rint(numbers[:, :2])).all(axis=1)
+    bad = ~whole | (frame < 1) | (width < 0) | (height < 0)
+    if (bad & given).any():
+        i = (bad & given).argmax()
+        raise ValueError(
+            f"{path}, line {i + 1}: frame {frame[i]:g}, id {track[i]:g}, size {width[i]:g}x"
+            f"{height[i]:g}; frames are whole and count from 1, ids are whole, sizes not negative"
+        )
+    is_truth = counts == 9
+    confidence = np.where(counts > 6, confidence, 1.0)
+    person = ~is_truth | np.isin(kind, (1, -1))  # -1: the file does not say
+    if (given & (confidence != 0)).any() and not (given & person & (confidence != 0)).any():
+        classes = ", ".join(f"{value:g}" for value in np.unique(kind[given])[:5])
+        warnings.warn(
+            f"{path} marks nobody: its boxes are of class {classes}, and in MOT Challenge text "
+            "class 1 is a person; write 1 in the eighth column where they are people",
+            stacklevel=2,
+        )
+    columns = {
+        **{"frame": frame - 1, "track": track, "x1": x, "y1": y, "x2": x + width, "y2": y + height},
+        "confidence": np.where(person, confidence, 0.0),
+        "visibility": np.where(is_truth, visibility, 1.0),
+    }
+    table = pd.DataFrame(columns)[given].astype({"frame": int, "track": int})
     return table.sort_values("frame", kind="stable", ignore_index=True)
+
+
+def _numbers(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first ten values of each line, NaN for what is no number, and how many it has."""
+    text = _BLANK.sub(",", "\n".join(line.rstrip(", \t") for line in lines)).replace("\0", "?")
+    table = pd.read_csv(
+        io.StringIO("0,1,2,3,4,5,6,7,8,9\n" + text + "\n"),
+        usecols=range(10),
+        index_col=False,
+        skip_blank_lines=False,
+        quoting=csv.QUOTE_NONE,
+        low_memory=False,
+    )
+    counts = np.array([row.count(",") + 1 for row in text.split("\n")])
+    return table.apply(pd.to_numeric, errors="coerce").to_numpy(float), counts
+
+
+def _require_file(path: str | Path) -> None:
+    """Raise an OSError for a folder or no file at all, ValueError for a pipe: it may never end."""
+    if not Path(path).is_file():
+        Path(path).stat()
+        raise ValueError(f"{path} is a folder, a pipe or a device; expected a file")
 
 
 def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") -> None:
@@ -138,14 +186,8 @@ def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") ->
     ValueError for what `read_mot` would refuse: NaN, and boxes whose ends are swapped.
     """
     boxes.require(table, ["frame", *BOX])
+    _require_writable(table)
     size = table[["x2", "y2"]].to_numpy(float) - table[["x1", "y1"]].to_numpy(float)
-    numbers = table[[c for c in (*BOX, "confidence") if c in table]].to_numpy(float)
-    bad = ~np.isfinite(numbers).all(axis=1) | (size < 0).any(axis=1)
-    if bad.any():
-        raise ValueError(
-            f"row {bad.argmax()} cannot be written: {numbers[bad][0].tolist()}; expected "
-            "x1 <= x2, y1 <= y2 and no NaN"
-        )
     data = {
         "frame": table.frame.to_numpy(int) + 1,
         "id": table[identity].to_numpy(int) if identity in table else -1,
@@ -159,6 +201,19 @@ def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") ->
         data |= {"x": -1, "y": -1, "z": -1}
     with assets.atomic(path) as temporary:
         pd.DataFrame(data, index=range(len(table))).to_csv(temporary, index=False, header=False)
+
+
+def _require_writable(table: pd.DataFrame) -> None:
+    """Raise ValueError for a box, confidence or visibility that is NaN, and for swapped ends."""
+    names = [name for name in (*BOX, "confidence", "visibility") if name in table]
+    numbers = table[names].to_numpy(float)
+    x1, y1, x2, y2 = numbers[:, :4].T
+    bad = ~np.isfinite(numbers).all(axis=1) | (x2 < x1) | (y2 < y1)
+    if bad.any():
+        raise ValueError(
+            f"row {bad.argmax()} cannot be written: {numbers[bad][0].tolist()}; expected "
+            "x1 <= x2, y1 <= y2 and no NaN"
+        )
 
 
 class MarketName(NamedTuple):
@@ -179,7 +234,7 @@ def parse_market_name(name: str | Path) -> MarketName:
     >>> parse_market_name("0001_c1s2_000123_00.jpg")
     MarketName(pid=1, camid=1, sequence=2, frame=123, index=0)
     """
-    match = re.match(r"(-?\d+)_c(\d+)(?:s(\d+))?_f?(\d+)(?:_(\d+))?\.", Path(name).name)
+    match = _MARKET.match(Path(name).name)
     if not match:
         raise ValueError(
             f"{name} does not follow Market-1501; expected a name such as 0001_c1s1_000123_00.jpg "
