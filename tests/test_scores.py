@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,6 +64,113 @@ def test_a_truth_is_cut_to_its_clip(tmp_path):
     formats.write_mot(TRUTH.assign(frame=TRUTH.frame + 50), tmp_path / "late.txt")
     with pytest.raises(ValueError, match="no boxes to score against in the frames of this clip"):
         scores.read_truth(tmp_path / "late.txt", 20)
+
+
+# Two people who walk through 100 frames of 200 x 100 pixels.
+LONG = table(*[(f, p, 150 * (p - 1) + f // 3) for f in range(100) for p in (1, 2)])
+SIZE = (200, 100)
+
+
+def read(tmp_path, truth, *clip, **options):
+    formats.write_mot(truth, tmp_path / "gt.txt")
+    return scores.read_truth(tmp_path / "gt.txt", *clip, **options)
+
+
+def test_a_truth_that_fits_is_read_without_a_word(tmp_path):
+    with warnings.catch_warnings(action="error"):
+        assert len(read(tmp_path, LONG, 100, SIZE)) == len(LONG)
+        assert read(tmp_path, LONG, 100, SIZE, stop=7).frame.max() == 6
+        late = LONG[LONG.frame.between(9, 90)]  # nobody is there at first, nor at last
+        assert len(read(tmp_path, late, 100, SIZE)) == len(late)
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (LONG[LONG.frame % 10 == 3], "labels every 10th frame or so; only these 10 are scored"),
+        (LONG[LONG.frame.isin([0, 4, 5, 50, 60, 90])], "only these 6 are scored"),
+        (LONG[LONG.frame < 50], "labels frames 1 to 50 of 100; only these 50 are scored"),
+        (LONG[LONG.frame >= 50], "labels frames 51 to 100 of 100; only these 50 are scored"),
+        (LONG.assign(frame=LONG.frame + 20), "labels frames 21 to 120, but the clip has 100"),
+        (LONG.assign(frame=LONG.frame + 1), "labels frames 2 to 101, but the clip has 100"),
+        (LONG.assign(**LONG[BOX] / 2), "all boxes within 96x10 of the 200x100 picture"),
+    ],
+)
+def test_a_truth_that_may_not_belong_to_its_clip_is_said_aloud(tmp_path, change, note):
+    with pytest.warns(UserWarning, match=rf"gt\.txt .*{note}"):
+        read(tmp_path, change, 100, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (LONG.assign(**LONG[BOX] / [200, 100, 200, 100]), "like shares of the picture; .*pixels"),
+        (LONG.assign(**LONG[BOX] * 2), r"% of the boxes .* outside the 200x100 picture"),
+        (LONG.assign(x2=LONG.x1 + LONG.x2, y2=LONG.y1 + LONG.y2), r"% .*may be corners"),
+        (LONG.assign(**LONG[BOX] - [0, 40, 0, 40]), "100% .* outside the 200x100 picture"),
+        (LONG.assign(track=-1), "track -1 twice .*these are detections"),
+        (table(*[(6, i, i) for i in range(2001)]), "2001 boxes in frame 7; at most 2000"),
+    ],
+)
+def test_a_truth_that_cannot_be_right_is_refused(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, change, 100, SIZE)
+
+
+def test_people_may_be_half_out_of_the_picture(tmp_path):
+    cut = LONG.assign(x1=LONG.x1 - 4, x2=LONG.x2 - 4)  # the first seconds reach out to the left
+    cut.loc[:9, BOX] = [-30, 0, -20, 20]  # and one in twenty boxes is out of it
+    with warnings.catch_warnings(action="error"):
+        read(tmp_path, cut, 100, SIZE)
+    cut.loc[10, BOX] = [-30, 0, -20, 20]
+    with pytest.raises(ValueError, match="6% of the boxes"):
+        read(tmp_path, cut, 100, SIZE)
+
+
+def in_frames(frames, of=100):
+    """Frames of a clip of `of` frames that are scored against a truth in `frames`."""
+    truth, clip = pd.DataFrame({"frame": frames}), pd.DataFrame({"frame": range(of)})
+    return scores.labelled(truth, clip).frame.tolist()
+
+
+def test_which_frames_a_truth_labels():
+    assert in_frames(range(100)) == list(range(100))
+    assert in_frames([*range(20), *range(70, 100)]) == list(range(100))  # nobody there for a while
+    assert in_frames(range(10, 90)) == list(range(100))
+    assert in_frames(range(11, 100)) == list(range(11, 100))
+    assert in_frames(range(89)) == list(range(89))
+    assert in_frames(range(8), of=19) == list(range(8))  # more than ten frames, and a tenth
+    assert in_frames(range(8), of=18) == list(range(18))
+    assert in_frames(range(40), of=400) == list(range(40))
+    assert in_frames([3, 13, 23, 43, 93]) == list(range(3, 100, 10))  # nobody in frame 33
+    assert in_frames([3, 13, 23, 53]) == list(range(3, 54, 10))  # and not labelled later
+    assert in_frames([0, 30, 60, 89]) == [0, 30, 60, 89]  # once a second, at 29.97 frames a second
+    assert in_frames([50]) == [50]
+    assert in_frames([]) == list(range(100))
+    assert scores.labelled(LONG, LONG[:0]).empty
+
+
+def test_sparse_truth_is_scored_on_the_frames_that_it_labels():
+    wrong = table(*[(f, 9, 20) for f in range(100)])
+    tracks = pd.concat([LONG[LONG.frame != 33], wrong])  # both are missed once, and one is nobody
+    sparse = LONG[LONG.frame % 10 == 3]
+    found = scores.evaluate(sparse, tracks)
+    assert found[["misses", "false_positives", "people"]].tolist() == [2, 10, 2]
+    assert found["MOTA"] == pytest.approx(1 - 12 / 20)
+    assert scores.evaluate(sparse, LONG)[["MOTA", "IDF1", "HOTA"]].tolist() == [1, 1, 1]
+    sure = tracks.assign(confidence=1.0)
+    assert scores.average_precision(sparse, sure[sure.track != 9]) == pytest.approx(0.9)
+    assert len(scores.precision_recall(sparse, sure)) == 18 + 10
+    people = scores.true_people(tracks.assign(track=tracks.track + 10), sparse)
+    assert people.to_dict() == {11: 1, 12: 2, 19: -1}
+    assert scores.matches(sparse, LONG).frame.nunique() == 10
+
+
+def test_a_line_of_confidence_zero_labels_its_frame():
+    half = LONG[LONG.frame < 50].assign(confidence=1.0)
+    assert scores.evaluate(half, LONG)["false_positives"] == 0
+    end = table((99, 3, 60), confidence=0.0)
+    assert scores.evaluate(pd.concat([half, end]), LONG)["false_positives"] == 100
 
 
 def test_no_tracks_score_nothing():
