@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ from reidlib.boxes import as_boxes
 
 # Pixels per metre that an operator needs, IEC 62676-4:2014.
 LEVELS = {"monitor": 12.5, "detect": 25.0, "observe": 62.5, "recognise": 125.0, "identify": 250.0}
+# What a calibration holds: intrinsics, rotation world to camera, translation; size in pixels.
+SHAPES = {"K": (3, 3), "R": (3, 3), "t": (3,), "width": (), "height": ()}
 
 
 def focal_pixels(width: int, focal: float, sensor: float) -> float:
@@ -73,6 +77,57 @@ def _camera_axes(distance, drop: float, tilt: float) -> tuple[np.ndarray, np.nda
     return depth, drop * np.cos(slope) - distance * np.sin(slope)
 
 
+def read_cameras(path: str | Path) -> dict[str, dict]:
+    """Read calibrations from JSON, ``{"cameras": {"c1": {"K": ..., ...}}}``: name to camera.
+
+    A camera holds ``K`` (3, 3), ``R`` (3, 3, world to camera), ``t`` (3, metres), ``width`` and
+    ``height`` (pixels), as `on_ground` and `ground_view` take it; what else it says is kept. Raises
+    ValueError naming the camera and the entry that is missing or of another shape, and for a ``K``
+    or ``R`` that no camera has.
+    """
+    try:
+        document = json.loads(Path(path).read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}; expected calibrations") from error
+    cameras = document.get("cameras") if isinstance(document, dict) else None
+    if not isinstance(cameras, dict) or not all(isinstance(c, dict) for c in cameras.values()):
+        raise ValueError(
+            f'{path} holds no calibrations; expected {{"cameras": {{"c1": {{"K": ..., "R": ..., '
+            '"t": ..., "width": ..., "height": ...}}}}'
+        )
+    for name, camera in cameras.items():
+        _check_camera(camera, f"camera {name!r} of {path}")
+    return cameras
+
+
+def _check_camera(camera: dict, which: str) -> None:
+    for key, shape in SHAPES.items():
+        if key not in camera:
+            raise ValueError(f"{which} has no {key}; expected {', '.join(SHAPES)}")
+        try:
+            value = np.array(camera[key])
+        except ValueError:  # rows of different lengths
+            value = np.array(None)
+        if value.shape != shape or value.dtype.kind not in "iuf" or not np.isfinite(value).all():
+            said = " x ".join(map(str, shape)) or "one"
+            raise ValueError(
+                f"{which} has the {key} {str(camera[key])[:60]}; expected {said} numbers"
+            )
+    K, R = np.array(camera["K"], float), np.array(camera["R"], float)
+    if not np.allclose(R @ R.T, np.eye(3), atol=1e-3) or np.linalg.det(R) < 0:
+        raise ValueError(
+            f"{which} has an R that is no rotation; its rows must be of length 1 and "
+            "at right angles"
+        )
+    if min(K[0, 0], K[1, 1], camera["width"], camera["height"]) <= 0 or not np.allclose(
+        K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]
+    ):
+        raise ValueError(
+            f"{which} has the K {camera['K']}, {camera['width']}x{camera['height']}; expected "
+            "[[fx, s, cx], [0, fy, cy], [0, 0, 1]] with focal lengths and a size above 0"
+        )
+
+
 def on_ground(boxes, camera: Mapping) -> np.ndarray:
     """Return where the feet of each box stand on the ground, x y in metres, shape (N, 2).
 
@@ -92,8 +147,7 @@ def on_ground(boxes, camera: Mapping) -> np.ndarray:
 def ground_view(camera: Mapping, reach: float = 40.0, step: int = 40) -> np.ndarray:
     """Return the outline (metres, shape (N, 2)) of the ground that a calibrated camera sees.
 
-    `camera` holds ``K`` (3x3), ``R`` (3x3, world to camera), ``t`` (3), ``width`` and ``height``;
-    the outline is cut `reach` metres from the camera.
+    `camera` is as from `read_cameras`; the outline is cut `reach` metres from the camera.
     """
     K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
     t = t.reshape(3)
