@@ -1,6 +1,7 @@
 """Image sets: the layouts, the division by identity, and files that are wrong."""
 
 import shutil
+import warnings
 
 import cv2
 import numpy as np
@@ -152,6 +153,157 @@ def test_distractors_stay_in_the_gallery():
     dataset = datasets.split(table)
     assert sorted(dataset.gallery.pid[dataset.gallery.pid < 1]) == [-1, -1, 0, 0]
     assert (dataset.query.pid > 0).all() and (dataset.train.pid > 0).all()
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("Bounding_Box_Train", "Query", "BOUNDING_BOX_TEST"),
+        ("TRAIN", "query", "Gallery"),
+        ("train", "query", "test", "val"),
+    ],
+)
+def test_parts_are_known_by_many_names(tmp_path, folders):
+    for folder, pid in zip(folders, (1, 2, 2, 1)):
+        for camera in (1, 2):
+            put(tmp_path / folder / f"{pid:04d}_c{camera}s1_000001_00.jpg")
+    dataset = datasets.load(tmp_path)
+    parts = [dataset.train.pid, dataset.query.pid, dataset.gallery.pid]
+    assert [part.tolist() for part in parts] == [[1, 1], [2, 2], [2, 2]]
+
+
+@pytest.mark.parametrize("folders", [("train", "val"), ("Train", "TEST"), ("val",)])
+def test_parts_are_not_people(tmp_path, folders):
+    for folder in folders:
+        for pid in range(1, 5):
+            put(tmp_path / folder / f"{pid:04d}_c1s1_000001_00.jpg")
+            put(tmp_path / folder / f"{pid:04d}_c2s1_000002_00.jpg")
+    with pytest.raises(FileNotFoundError, match=rf"has .*{folders[-1]}.*, but no folder .*query"):
+        datasets.load(tmp_path)
+
+
+def test_a_person_may_be_called_val(tmp_path):
+    for person in ("ann", "val"):
+        for name in ("a_c1_1.jpg", "b_c2_2.jpg"):
+            put(tmp_path / person / name)
+    assert len(datasets.load(tmp_path).train) == 2
+
+
+@pytest.mark.parametrize("name", ["{pid:04d}_c{camera}s1_000001_00.jpg", "c{camera}_{pid}.jpg"])
+@pytest.mark.parametrize("folder", ["{pid:04d}", "person {pid}", "{pid}/cam{camera}"])
+def test_people_have_folders_in_the_parts(tmp_path, folder, name):
+    for part, people in {"train": (4, 5), "query": (7, 9), "gallery": (7, 9), "val": (4,)}.items():
+        for pid in people:
+            for camera in (1, 2):
+                put(tmp_path / part / (folder + "/" + name).format(pid=pid, camera=camera))
+    dataset = datasets.load(tmp_path)
+    assert len(dataset.train) == len(dataset.query) == len(dataset.gallery) == 4
+    assert set(dataset.query.pid) == set(dataset.gallery.pid)
+    if folder[0] == "{" or name[0] == "{":  # a number is told
+        assert set(dataset.train.pid) == {4, 5} and set(dataset.query.pid) == {7, 9}
+    assert not set(dataset.query.pid) & set(dataset.train.pid)
+    for table in (dataset.train, dataset.query, dataset.gallery):
+        assert list(table) == ["path", "pid", "camid"] and set(table.camid) == {1, 2}
+
+
+@pytest.mark.parametrize("layout", ["{pid}/cam{camera}/a.jpg", "camera_{camera}/{pid}/a.jpg"])
+def test_cameras_have_folders_too(tmp_path, layout):
+    for pid in (3, 8):
+        for camera in (1, 12):
+            put(tmp_path / layout.format(pid=pid, camera=camera))
+    dataset = datasets.load(tmp_path)
+    assert set(dataset.train.pid) | set(dataset.query.pid) == {3, 8}
+    assert set(dataset.train.camid) == {1, 12}
+
+
+def test_folders_of_cameras_hold_images_that_tell_who_it_is(tmp_path):
+    for pid in (1, 2):
+        for camera in (1, 2):
+            put(tmp_path / f"cam{camera}" / f"{pid:04d}_c{camera}_f000001.jpg")
+    assert set(datasets.load(tmp_path).train.camid) == {1, 2}
+    put(tmp_path / "cam2" / "ann.jpg")
+    with pytest.raises(ValueError, match=r"ann\.jpg lies in no folder of an identity"):
+        datasets.load(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["0001", "ann"])
+def test_folders_that_contradict_the_names_in_them(tmp_path, folder):
+    for pid in (1, 2):
+        put(tmp_path / folder / f"{pid:04d}_c1s1_000001_00.jpg")
+        put(tmp_path / "0002" / f"{2:04d}_c{pid}s1_000001_00.jpg")
+    with pytest.raises(ValueError, match=f"the folder {folder} .*named 0001_c1s1_000001_00.jpg to"):
+        datasets.load(tmp_path)
+    with pytest.raises(ValueError, match="the folder 0003 .*would be one identity"):
+        shutil.rmtree(tmp_path / folder)
+        put(tmp_path / "0003" / "0001_c1s1_000001_00.jpg")
+        datasets.load(tmp_path)
+
+
+def test_folders_too_deep_to_understand(tmp_path):
+    put(tmp_path / "ann" / "monday" / "c1_1.jpg")
+    with pytest.raises(ValueError, match="lies in the folders ann and monday; expected one"):
+        datasets.load(tmp_path)
+    shutil.move(tmp_path / "ann", tmp_path / "query")
+    for part in ("train", "gallery"):
+        put(tmp_path / part / "ann" / "monday" / "c1_1.jpg")
+        put(tmp_path / part / "bob" / "sunday" / "am" / "c1_1.jpg")
+    shutil.rmtree(tmp_path / "train" / "ann")
+    with pytest.raises(ValueError, match=r"train holds folders \(bob ...\), not images"):
+        datasets.load(tmp_path)
+
+
+def test_the_folder_above_a_data_set(market):
+    with pytest.raises(ValueError, match="no images in a known layout.*; give its folder market"):
+        datasets.load(market.parent)
+
+
+def test_person_0_of_a_folder_for_each_identity_is_a_person(tmp_path):
+    for pid in range(3):
+        for camera in (1, 2):
+            put(tmp_path / f"{pid:04d}" / f"{pid:04d}_c{camera}s1_000001_00.jpg")
+    dataset = datasets.load(tmp_path)
+    assert set(dataset.train.pid) | set(dataset.query.pid) == {1, 2, 3}
+    # But a folder of junk tells that Market-1501's rules hold, by which 0 is nobody.
+    put(tmp_path / "-1" / "-1_c1s1_000001_00.jpg")
+    dataset = datasets.load(tmp_path)
+    assert set(dataset.train.pid) | set(dataset.query.pid) == {1, 2}
+    assert set(dataset.gallery.pid) >= {-1, 0}
+
+
+def test_distractors_of_a_part_stay_distractors(tmp_path):
+    for part, people in {"train": (1, 2), "query": (3, 4), "gallery": (0, 3, 4)}.items():
+        for pid in people:
+            put(tmp_path / part / f"{pid:04d}" / f"{pid:04d}_c1s1_000001_00.jpg")
+    assert datasets.load(tmp_path).gallery.pid.tolist() == [0, 3, 4]
+
+
+def test_junk_and_distractors_are_not_trained_on(market):
+    for pid in ("-1", "0000"):
+        put(market / "bounding_box_train" / f"{pid}_c1s1_000001_00.jpg")
+    with pytest.warns(UserWarning, match=r"2 of 4 training images have pid 0 \(distractor\)"):
+        assert datasets.load(market).train.pid.tolist() == [2, 2]
+    with pytest.warns(UserWarning, match="1 of 4 training images"):
+        assert datasets.load(market, distractors=True).train.pid.tolist() == [0, 2, 2]
+
+
+def test_one_tested_identity_is_said_aloud(market):
+    with pytest.warns(UserWarning, match="only one identity is looked for"):
+        datasets.load(market)
+    put(market / "query" / "0004_c1s1_000001_00.jpg")
+    with warnings.catch_warnings(action="error"):
+        datasets.load(market)
+
+
+def test_the_camera_is_found_in_many_names(tmp_path):
+    names = ("x_c3_1", "c3_x", "x_c3s1_0", "x-cam3-1", "Camera3_x", "x_c3", "x_c03.1")
+    for person in ("ann", "bob"):
+        for name in names:
+            put(tmp_path / person / f"{name}.jpg")
+    assert set(datasets.load(tmp_path).train.camid) == {3}
+    for name in ("xc3_1", "x_c3x_1", "c_3", "abc3_1"):
+        put(tmp_path / "ann" / f"{name}.jpg")
+    with pytest.warns(UserWarning, match="4 of 18 images do not tell their camera"):
+        datasets.load(tmp_path)
 
 
 @pytest.mark.parametrize("train", [0.0, 1.0])

@@ -6,6 +6,7 @@ distractor, as in Market-1501; camid -1 means that nobody knows the camera.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterable
@@ -21,15 +22,27 @@ from reidlib import assets
 from reidlib.collection import formats, transforms
 from reidlib.collection.encoding import read_image
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 TRAIN = ("bounding_box_train", "train")
 QUERY = ("query",)
-GALLERY = ("bounding_box_test", "gallery")
+GALLERY = ("bounding_box_test", "gallery", "test")
+PARTS = (*TRAIN, *QUERY, *GALLERY, "val", "valid", "validation", "train_all")  # never a person
+CAMERA_FOLDER = re.compile(r"(?i)c(?:am(?:era)?)?[-_ ]?([0-9]{1,6})")
+CAMERA_IN_NAME = re.compile(r"(?i)(?:^|[-_])c(?:am(?:era)?)?([0-9]{1,6})(?=s[0-9]|[-_.])")
+MARKET_NAME = re.compile(r"-?[0-9]+_c[0-9]+s[0-9]+_[0-9]+_[0-9]+\.")  # nobody writes it by chance
 MSMT17 = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
 NO_CAMERAS = (
     "{name}: {count} of {total} images do not tell their camera (expected a name with _c2_ in it); "
     "their camid is -1. Ranking cannot leave out matches from the query's own camera then, and "
     "near-identical neighbouring frames make scores look better than they are"
+)
+ONE_PERSON = (
+    "{name}: only one identity is looked for, which tells nothing about the others; add queries of "
+    "more people"
+)
+NOT_TRAINED = (
+    "{name}: {count} of {total} training images have pid 0 (distractor) or below (junk) and are "
+    "left out; if they are people, number identities from 1"
 )
 
 
@@ -64,25 +77,33 @@ class Dataset:
 
 
 def load(
-    source: str | Path = "plaza", *, scenario: str | None = None, train: float = 0.5, seed: int = 0
+    source: str | Path = "plaza",
+    *,
+    scenario: str | None = None,
+    train: float = 0.5,
+    seed: int = 0,
+    distractors: bool = False,
 ) -> Dataset:
     """Return the data set called "plaza" or kept in a folder, whichever layout the folder has.
 
     Known are Market-1501 (also DukeMTMC-reID and CUHK03-NP: folders bounding_box_train, query and
-    bounding_box_test; plaza's are train, query, gallery), MSMT17 (list_train.txt and so on), and,
-    divided with `split` (`train`, `seed`), a folder for each identity or one of all crops, named as
-    in Market-1501. `scenario` names one of plaza's special test sets, such as "clothes"; training
-    images stay the same.
+    bounding_box_test, or train, query and gallery, with images or a folder for each identity in
+    them), MSMT17 (list_train.txt and so on), and, divided with `split` (`train`, `seed`), a folder
+    for each identity or one of all crops, named as in Market-1501. Folders named as cameras may lie
+    above or below those of identities. `scenario` names one of plaza's special test sets, such as
+    "clothes"; training images stay the same. Junk is never trained on, pid 0 only when
+    `distractors` are asked for.
 
-    Raises FileNotFoundError for a folder or scenario that is not there, ValueError for one without
-    images.
+    Warns of images without a camera, of those that are not trained on, and when only one identity
+    is looked for. Raises FileNotFoundError for a folder or scenario that is not there, ValueError
+    for one without images, and where the names of folders and of images contradict each other.
     """
     root = assets.data("plaza", "crops") if str(source) == "plaza" else Path(source)
     if not str(source) or not root.is_dir():
         raise FileNotFoundError(f"no data set at {root}; expected 'plaza' or an existing folder")
     if (root / "list_train.txt").is_file():
         dataset = _load_msmt17(root)
-    elif sum(_folder(root, names) is not None for names in (TRAIN, QUERY, GALLERY)) > 1:
+    elif _has_parts(root):
         dataset = _load_market(root)  # which says what is missing
     else:
         dataset = split(_read_identities(root), train=train, seed=seed, name=root.name, root=root)
@@ -90,11 +111,17 @@ def load(
         dataset.name = "plaza"
     if scenario is not None:
         dataset = _with_scenario(dataset, scenario)
-    tables = pd.concat([dataset.train, dataset.query, dataset.gallery])
-    unknown = int((tables.camid < 0).sum())
-    if unknown:
-        text = NO_CAMERAS.format(name=dataset.name, count=unknown, total=len(tables))
-        warnings.warn(text, stacklevel=2)
+    known = dataset.train.pid >= (0 if distractors else 1)
+    tables = pd.concat([dataset.train[known], dataset.query, dataset.gallery])
+    notes = {
+        NO_CAMERAS: (int((tables.camid < 0).sum()), len(tables)),
+        NOT_TRAINED: (int((~known).sum()), len(known)),
+        ONE_PERSON: (int(dataset.query.pid[dataset.query.pid > 0].nunique() == 1), 1),
+    }
+    for text, (count, total) in notes.items():
+        if count:
+            warnings.warn(text.format(name=dataset.name, count=count, total=total), stacklevel=2)
+    dataset.train = dataset.train[known].reset_index(drop=True)
     return dataset
 
 
@@ -160,8 +187,14 @@ def read_images(
     return images
 
 
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.glob("[!.]*") if path.is_dir())
+
+
 def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
+    """Return the folder with the first of these names that is there, in any case."""
+    by_name = {path.name.lower(): path for path in _folders(root)}
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -170,9 +203,20 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
+def _has_parts(root: Path) -> bool:
+    """Return whether the folders are parts of a data set: by two names, or one and its images'."""
+    parts = [path for path in _folders(root) if path.name.lower() in PARTS]
+    if len(parts) == 1:
+        return any(MARKET_NAME.match(path.name) for path in image_files(parts[0]))
+    return len(parts) > 1
+
+
 def _table(rows: list[tuple], folder: Path) -> pd.DataFrame:
     if not rows:
-        raise ValueError(f"{folder} holds no images; expected files ending {', '.join(IMAGES)}")
+        what = "no images"
+        if inside := [path.name for path in _folders(folder)[:3]] if folder.is_dir() else []:
+            what = f"folders ({', '.join(inside)} ...), not images"
+        raise ValueError(f"{folder} holds {what}; expected files ending {', '.join(IMAGES)}")
     return pd.DataFrame(rows, columns=["path", "pid", "camid"])
 
 
@@ -185,11 +229,81 @@ def _load_market(root: Path) -> Dataset:
     folders = {names: _folder(root, names) for names in (TRAIN, QUERY, GALLERY)}
     missing = [" or ".join(names) for names, folder in folders.items() if folder is None]
     if missing:
+        found = [path.name for path in _folders(root) if path.name.lower() in PARTS]
         raise FileNotFoundError(
-            f"{root} has no folder {', nor '.join(missing)}; expected all three as in Market-1501, "
-            "or a folder for each identity"
+            f"{root} has {', '.join(found)}, but no folder {', nor '.join(missing)}; expected all "
+            "three as in Market-1501, or a folder for each identity"
         )
-    return Dataset(root.name, root, *map(_read_market, folders.values()))
+    if any(image_files(folder) for folder in folders.values()):
+        tables = [_read_market(folder) for folder in folders.values()]
+    else:
+        both = pd.concat([_read_tree(folder) for folder in folders.values()], keys=range(3))
+        both["pid"] = _identities(both, root, by_name=True)
+        tables = [both.loc[part, ["path", "pid", "camid"]] for part in range(3)]
+    return Dataset(root.name, root, *tables)
+
+
+def _read_tree(root: Path) -> pd.DataFrame:
+    """Return the images in folders, and in folders of these: path, person, named, camid.
+
+    `person` is the folder that is not named as a camera, "" where there is none; `named` the
+    identity that the image's own name gives, as in Market-1501, or NaN.
+    """
+    rows = []
+    for folder in _folders(root):
+        for inside in (folder, *_folders(folder)):
+            names = inside.relative_to(root).parts
+            people = [name for name in names if not CAMERA_FOLDER.fullmatch(name)]
+            cameras = [CAMERA_FOLDER.fullmatch(name) for name in names if name not in people]
+            for path in image_files(inside):
+                if len(people) > 1:
+                    raise ValueError(
+                        f"{path} lies in the folders {' and '.join(people)}; expected one for each "
+                        "identity, and beside it only folders for cameras, such as cam1"
+                    )
+                camera = CAMERA_IN_NAME.search(path.name) or next(iter(cameras), None)
+                named = np.nan
+                if MARKET_NAME.match(path.name) or not people:
+                    with contextlib.suppress(ValueError):
+                        named = formats.parse_market_name(path).pid
+                rows.append((path, *(people or [""]), named, int(camera[1]) if camera else -1))
+    if not rows:
+        return _table(rows, root)  # which says what is there instead
+    return pd.DataFrame(rows, columns=["path", "person", "named", "camid"])
+
+
+def _identities(images: pd.DataFrame, root: Path, by_name: bool = False) -> np.ndarray:
+    """Return the identity of each image of `_read_tree`, by its folder or else by its name.
+
+    Names come first if they are asked for, and where one is junk: Market-1501's rules hold then,
+    among them that 0 is nobody. Raises ValueError where folder and name contradict each other, or
+    neither tells who it is.
+    """
+    numbers = pd.to_numeric(images.person, errors="coerce")
+    several = images[images.person != ""].groupby("person").named.nunique() > 1
+    other = images.named.notna() & numbers.notna() & (images.named != numbers)
+    if several.any() or other.any():
+        folder = several.idxmax() if several.any() else images.person[other].iloc[0]
+        names = images.path[images.person == folder].map(lambda path: path.name)
+        raise ValueError(
+            f"the folder {folder} in {root} would be one identity, but its images are named "
+            f"{names.iloc[0]} to {names.iloc[-1]}; expected a folder for each identity, or all "
+            "images in one folder"
+        )
+    untold = images.person == ""
+    if images.named.notna().all() and (by_name or untold.any() or (images.named < 0).any()):
+        return images.named.to_numpy(int)
+    if untold.any():
+        path = images.path[untold].iloc[images.named[untold].isna().argmax()]
+        raise ValueError(
+            f"{path} lies in no folder of an identity, only in one of a camera, and its name does "
+            "not follow Market-1501; expected one of the two"
+        )
+    people = sorted(set(images.person))
+    if not all(re.fullmatch(r"-?[0-9]{1,15}", name) for name in people):
+        return images.person.map({name: i for i, name in enumerate(people, 1)}).to_numpy(int)
+    # Numbers are kept, but 0 would make a person a distractor.
+    return numbers.to_numpy(int) + int(numbers.min() == 0)
 
 
 def _load_msmt17(root: Path) -> Dataset:
@@ -218,24 +332,19 @@ def _load_msmt17(root: Path) -> Dataset:
 
 
 def _read_identities(root: Path) -> pd.DataFrame:
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and image_files(path))
-    if not folders and image_files(root):
+    folders = _folders(root)
+    hint = next((f"; give its folder {path.name}" for path in folders if _has_parts(path)), "")
+    below = (path for folder in folders for path in (folder, *_folders(folder)))
+    if not hint and any(map(image_files, below)):
+        images = _read_tree(root)
+        return images.assign(pid=_identities(images, root))[["path", "pid", "camid"]]
+    if not hint and image_files(root):
         return _read_market(root)
-    if not folders:
-        raise ValueError(
-            f"{root} holds no images in a known layout; expected folders query and gallery as in "
-            "Market-1501, list_train.txt as in MSMT17, a folder of images for each identity, or "
-            "images named as in Market-1501"
-        )
-    # Names that are numbers are kept, but 0 would make a person a distractor.
-    numbered = all(re.fullmatch(r"0*[1-9]\d*", folder.name) for folder in folders)
-    rows = []
-    for number, folder in enumerate(folders, 1):
-        pid = int(folder.name) if numbered else number
-        for path in image_files(folder):
-            camera = re.search(r"(?:^|_)c(\d+)(?=s\d|_|\.)", path.name)
-            rows.append((path, pid, int(camera[1]) if camera else -1))
-    return _table(rows, root)
+    raise ValueError(
+        f"{root} holds no images in a known layout; expected folders query and gallery as in "
+        "Market-1501, list_train.txt as in MSMT17, a folder of images for each identity, or "
+        f"images named as in Market-1501{hint}"
+    )
 
 
 def _with_scenario(dataset: Dataset, scenario: str) -> Dataset:
