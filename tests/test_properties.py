@@ -20,6 +20,7 @@ settings.register_profile(
     "gate",
     max_examples=int(os.environ.get("REIDLIB_EXAMPLES", 40)),
     derandomize=True,
+    database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
