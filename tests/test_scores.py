@@ -117,6 +117,16 @@ def test_a_truth_that_cannot_be_right_is_refused(tmp_path, change, message):
         read(tmp_path, change, 100, SIZE)
 
 
+@pytest.mark.parametrize("edge", [[-60, 0, 140, 20], [0, -30, 20, 80], [20, 0, 260, 20]])
+def test_boxes_that_reach_far_out_of_the_picture_are_of_another(tmp_path, edge):
+    far = LONG.copy()
+    far.loc[:20, BOX] = edge  # their centres are inside
+    with pytest.raises(ValueError, match="10% of the boxes"):
+        read(tmp_path, far, 100, SIZE)
+    with pytest.raises(ValueError, match="like shares"):
+        read(tmp_path, LONG.assign(x1=0.0, y1=0.0, x2=2.0, y2=2.0))
+
+
 def test_people_may_be_half_out_of_the_picture(tmp_path):
     cut = LONG.assign(x1=LONG.x1 - 4, x2=LONG.x2 - 4)  # the first seconds reach out to the left
     cut.loc[:9, BOX] = [-30, 0, -20, 20]  # and one in twenty boxes is out of it
@@ -164,6 +174,41 @@ def test_sparse_truth_is_scored_on_the_frames_that_it_labels():
     people = scores.true_people(tracks.assign(track=tracks.track + 10), sparse)
     assert people.to_dict() == {11: 1, 12: 2, 19: -1}
     assert scores.matches(sparse, LONG).frame.nunique() == 10
+
+
+def test_matches_by_hand():
+    # Person 1 is covered by track 0, then 6, then 0 again; person 2 is missed, then by track 5.
+    tracks = table(
+        (0, 0, 100), (1, 6, 101), (2, 0, 102), (3, 0, 103),
+        (0, 5, 300), (1, 5, 201), (2, 5, 400), (3, 5, 203),
+    )  # fmt: skip
+    matched = scores.matches(TRUTH, tracks)
+    ours, theirs = (matched[matched.person == person] for person in (1, 2))
+    assert ours.frame.tolist() == theirs.frame.tolist() == [0, 1, 2, 3]
+    assert ours.track.tolist() == [0, 6, 0, 0] and theirs.track.tolist() == [-1, 5, -1, 5]
+    assert ours.switch.tolist() == [False, True, True, False] and not theirs.switch.any()
+    assert matched.switch.sum() == scores.evaluate(TRUTH, tracks)["switches"]
+    # Whom a track covered before it keeps, also where another overlaps a little more.
+    truth = table((0, 1, 0), (1, 1, 0))
+    both = table((0, 4, 2), (1, 4, 2), (1, 8, 1))
+    assert scores.matches(truth, both).track.tolist() == [4, 4]
+    assert scores.matches(truth.assign(confidence=[1, 0]), both).frame.tolist() == [0]
+
+
+def test_detections_where_nobody_is_are_wrong():
+    truth = table((0, 1, 0), (2, 1, 0), (3, 1, 0))
+    found = table((1, 0, 0), (0, 0, 0), (2, 0, 0)).assign(confidence=[0.9, 0.8, 0.95])
+    curve = scores.precision_recall(truth, found)
+    assert list(curve) == ["confidence", "precision", "recall"]
+    assert curve.index.tolist() == [0, 1, 2] and curve.confidence.tolist() == [0.95, 0.9, 0.8]
+    assert curve.precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3])
+
+
+def test_true_boxes_of_confidence_zero_need_not_be_found():
+    truth = table((0, 1, 0), (0, 2, 100)).assign(confidence=[1.0, 0.0])
+    found = table((0, 0, 0), (0, 0, 100)).assign(confidence=[0.8, 0.9])
+    assert scores.precision_recall(truth, found).recall.tolist() == [1]
+    assert scores.average_precision(truth, found) == 1
 
 
 def test_a_line_of_confidence_zero_labels_its_frame():
