@@ -133,3 +133,27 @@ def test_names_and_shapes_are_checked():
     assert isinstance(losses.make("margin", 0.4), losses.MarginLoss)
     margins = [losses.make(name).margin for name in ("contrastive", "triplet", "margin")]
     assert margins == [1.0, 0.3, 0.2] and losses.make("triplet", 0.5, "all").mining == "all"
+
+
+def test_only_anchors_with_a_partner_and_a_stranger_are_averaged():
+    """Row 2 has no partner: batch-hard mining averages over the two rows that have one."""
+    x = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]], dtype=torch.float64)
+    labels = torch.tensor([1, 1, 2])
+    loss = losses.TripletLoss(2.5, normalize=False)(x, labels)
+    assert loss.item() == pytest.approx(((3 - 4 + 2.5) + (3 - 5 + 2.5)) / 2)
+
+
+@pytest.mark.parametrize("build", [losses.ContrastiveLoss, losses.TripletLoss, losses.MarginLoss])
+def test_a_margin_of_zero_is_one_too(build):
+    assert build(0).margin == 0
+    with pytest.raises(ValueError, match="margin is inf"):
+        build(float("inf"))
+
+
+def test_a_loss_says_how_it_was_made():
+    assert repr(losses.TripletLoss(0.5, "all")) == (
+        "TripletLoss(margin=0.5, normalize=True, mining=all)"
+    )
+    made = losses.make("margin", beta=0.9)
+    assert (made.margin, made.beta, made.normalize) == (0.2, 0.9, True)
+    assert losses.make(made, 0.7) is made

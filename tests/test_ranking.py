@@ -319,3 +319,21 @@ def test_rerank_helps_and_survives_tiny_galleries():
         distances.rerank([[np.nan, 0]], [[1.0, 0]])
     with pytest.raises(ValueError, match="k2=0.*expected 1 or more"):
         distances.rerank(np.eye(3), np.eye(3), k2=0)
+
+
+def test_cameras_may_be_counted_from_0():
+    """Camera 0 is a camera: only ids below 0 are unknown."""
+    _, labels = random_case(7)
+    rng = np.random.default_rng(7)
+    query, gallery = rng.normal(size=(len(labels[0]), 5)), rng.normal(size=(len(labels[2]), 5))
+    from_zero = [labels[0], labels[1] - 1, labels[2], labels[3] - 1]
+    assert min(from_zero[1].min(), from_zero[3].min()) == 0
+    one = ranking.evaluate(query, *labels[:2], gallery, *labels[2:])
+    zero = ranking.evaluate(query, *from_zero[:2], gallery, *from_zero[2:])
+    np.testing.assert_array_equal(one.ap, zero.ap)
+    assert zero.notes == one.notes
+    np.testing.assert_array_equal(ranking.junk(*labels), ranking.junk(*from_zero))
+    junk = ranking.evaluate_distances([[0.1, 0.2, 0.3]], [5], [0], [5, 6, 5], [0, 0, 1])
+    assert junk.first.tolist() == [2]
+    with pytest.raises(ValueError, match="own camera"):
+        ranking.true_matches([5], [0], [5], [0])
