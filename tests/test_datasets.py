@@ -50,6 +50,15 @@ def test_market_layout(market):
     assert all(path.is_file() for path in dataset.query.path)
 
 
+def test_a_summary_counts_camera_0_and_leaves_nobody_out_but_nobodies():
+    table = pd.DataFrame(
+        {"path": list("abcde"), "pid": [1, 1, 3, 0, -1], "camid": [0, 1, 1, -1, 4]}
+    )
+    summary = datasets.Dataset("made up", "", table, table[:1], table[3:]).summary()
+    assert summary.to_numpy().tolist() == [[5, 2, 3], [1, 1, 1], [2, 0, 1]]
+    assert summary.index.tolist() == ["train", "query", "gallery"]
+
+
 def test_duke_and_cuhk03_names(market):
     put(market / "query" / "0005_c2_f0046985.jpg")
     put(market / "query" / "0007_c1_1.png")

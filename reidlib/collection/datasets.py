@@ -31,19 +31,6 @@ CAMERA_FOLDER = re.compile(r"(?i)c(?:am(?:era)?)?[-_ ]?([0-9]{1,6})")
 CAMERA_IN_NAME = re.compile(r"(?i)(?:^|[-_])c(?:am(?:era)?)?([0-9]{1,6})(?=s[0-9]|[-_.])")
 MARKET_NAME = re.compile(r"-?[0-9]+_c[0-9]+s[0-9]+_[0-9]+_[0-9]+\.")  # nobody writes it by chance
 MSMT17 = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
-NO_CAMERAS = (
-    "{name}: {count} of {total} images do not tell their camera (expected a name with _c2_ in it); "
-    "their camid is -1. Ranking cannot leave out matches from the query's own camera then, and "
-    "near-identical neighbouring frames make scores look better than they are"
-)
-ONE_PERSON = (
-    "{name}: only one identity is looked for, which tells nothing about the others; add queries of "
-    "more people"
-)
-NOT_TRAINED = (
-    "{name}: {count} of {total} training images have pid 0 (distractor) or below (junk) and are "
-    "left out; if they are people, number identities from 1"
-)
 
 
 @dataclass
@@ -111,18 +98,39 @@ def load(
         dataset.name = "plaza"
     if scenario is not None:
         dataset = _with_scenario(dataset, scenario)
-    known = dataset.train.pid >= (0 if distractors else 1)
-    tables = pd.concat([dataset.train[known], dataset.query, dataset.gallery])
-    notes = {
-        NO_CAMERAS: (int((tables.camid < 0).sum()), len(tables)),
-        NOT_TRAINED: (int((~known).sum()), len(known)),
-        ONE_PERSON: (int(dataset.query.pid[dataset.query.pid > 0].nunique() == 1), 1),
-    }
-    for text, (count, total) in notes.items():
-        if count:
-            warnings.warn(text.format(name=dataset.name, count=count, total=total), stacklevel=2)
-    dataset.train = dataset.train[known].reset_index(drop=True)
+    trained = dataset.train.pid >= (0 if distractors else 1)
+    for note in _notes(dataset, trained):
+        warnings.warn(f"{dataset.name}: {note}", stacklevel=2)
+    dataset.train = dataset.train[trained].reset_index(drop=True)
     return dataset
+
+
+def _notes(dataset: Dataset, trained: pd.Series) -> list[str]:
+    """Return what a reader of the scores should know of a data set, as sentences.
+
+    `trained` says which training images will be used.
+    """
+    found = []
+    images = pd.concat([dataset.train[trained], dataset.query, dataset.gallery])
+    unknown = int((images.camid < 0).sum())
+    if unknown:
+        found.append(
+            f"{unknown} of {len(images)} images do not tell their camera (expected a name with "
+            "_c2_ in it); their camid is -1. Ranking cannot leave out matches from the query's own "
+            "camera then, and near-identical neighbouring frames make scores look better than they "
+            "are"
+        )
+    if not trained.all():
+        found.append(
+            f"{int((~trained).sum())} of {len(trained)} training images have pid 0 (distractor) or "
+            "below (junk) and are left out; if they are people, number identities from 1"
+        )
+    if dataset.query.pid[dataset.query.pid > 0].nunique() == 1:
+        found.append(
+            "only one identity is looked for, which tells nothing about the others; add queries of "
+            "more people"
+        )
+    return found
 
 
 def split(
