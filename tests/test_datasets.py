@@ -87,6 +87,9 @@ def test_damaged_msmt17_lists_are_named(tmp_path):
     (tmp_path / "list_train.txt").write_text("0000_000_01_a.jpg 0\n")
     with pytest.raises(FileNotFoundError, match="no list_query.txt"):
         datasets.load(tmp_path)
+    (tmp_path / "list_query.txt").write_text("\n")
+    with pytest.raises(ValueError, match="list_query.txt holds no images"):
+        datasets.load(tmp_path)
     (tmp_path / "list_train.txt").write_text("0000_000_01_a.jpg 0\n0000/photo.jpg 0\n")
     with pytest.raises(ValueError, match="list_train.txt has the line '0000/photo.jpg 0'"):
         datasets.load(tmp_path)

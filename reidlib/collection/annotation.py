@@ -83,13 +83,12 @@ def export_market(
     _refuse_conflicts(named, "pid")
     source = video.open(source)
     check_length(named, source.about.frames, source)
-    groups, rows = dict(list(named.groupby("frame"))), []
+    people_in, rows = dict(list(named.groupby("frame"))), []
     for frame, _, image in source.read(every):
-        if frame not in groups:
+        if frame not in people_in:
             continue
-        here = groups[frame]
-        here = here[boxes.visible(here[BOX], *image.shape[1::-1])]
-        for pid, crop in zip(here.pid, boxes.crop(image, here[BOX], padding)):
+        people = _visible(people_in[frame], image)
+        for pid, crop in zip(people.pid, boxes.crop(image, people[BOX], padding)):
             path = Path(folder) / formats.market_name(pid, camid, frame, sequence)
             encoding.write_image(path, crop)
             rows.append((str(path), int(pid), camid, frame))
@@ -124,13 +123,20 @@ def _refuse_conflicts(table: pd.DataFrame, column: str) -> None:
 def cut(source: capture.Source, table: pd.DataFrame, every: int = 5) -> dict[int, np.ndarray]:
     """Return crops of the boxes in every `every`-th frame, row of the table to (h, w, 3) image."""
     crops: dict[int, np.ndarray] = {}
-    frames = dict(list(table.groupby("frame")))
-    for index, _, image in video.read(source, every):
-        if (here := frames.get(index)) is not None:
-            here = here[boxes.visible(here[boxes.BOX], *image.shape[1::-1])]
-            images = boxes.crop(image, here[boxes.BOX])
-            crops |= {row: crop.copy() for row, crop in zip(here.index, images)}
+    people_in = dict(list(table.groupby("frame")))
+    for frame, _, image in video.read(source, every):
+        if frame not in people_in:
+            continue
+        people = _visible(people_in[frame], image)
+        for row, crop in zip(people.index, boxes.crop(image, people[BOX])):
+            crops[row] = crop.copy()  # a view would keep the whole frame in memory
     return crops
+
+
+def _visible(table: pd.DataFrame, image: np.ndarray) -> pd.DataFrame:
+    """Return the rows whose box covers some of an image, (H, W, 3)."""
+    height, width = image.shape[:2]
+    return table[boxes.visible(table[BOX], width, height)]
 
 
 def replay(table: pd.DataFrame, actions: Sequence[tuple[str, int, int]]) -> pd.DataFrame:

@@ -221,9 +221,8 @@ def _has_parts(root: Path) -> bool:
 
 def _table(rows: list[tuple], folder: Path) -> pd.DataFrame:
     if not rows:
-        what = "no images"
-        if inside := [path.name for path in _folders(folder)[:3]] if folder.is_dir() else []:
-            what = f"folders ({', '.join(inside)} ...), not images"
+        inside = [path.name for path in _folders(folder)[:3]]
+        what = f"folders ({', '.join(inside)} ...), not images" if inside else "no images"
         raise ValueError(f"{folder} holds {what}; expected files ending {', '.join(IMAGES)}")
     return pd.DataFrame(rows, columns=["path", "pid", "camid"])
 
@@ -331,7 +330,7 @@ def _load_msmt17(root: Path) -> Dataset:
                     f"{path} has the line {line[:80]!r}; expected a name and a number such as "
                     "'0000/0000_000_01_0303morning_0008_0.jpg 0'"
                 )
-            # Identities count from 0 here, where 0 would be a distractor elsewhere.
+            # MSMT17 counts identities from 0, which is a distractor in Market-1501.
             rows.append((root / folder / match[1], int(match[3]) + 1, int(match[2])))
         tables[part] = _table(rows, path)
     both = [tables[part] for part in ("train", "val") if part in tables]
@@ -362,9 +361,10 @@ def _with_scenario(dataset: Dataset, scenario: str) -> Dataset:
         raise FileNotFoundError(
             f"{dataset.name} has no scenario {scenario!r}; it has {', '.join(known) or 'none'}"
         )
-    here = folder / scenario
-    if _folder(here, QUERY) and _folder(here, GALLERY):
-        query, gallery = (_read_market(_folder(here, names)) for names in (QUERY, GALLERY))
-        return Dataset(f"{dataset.name} {scenario}", here, dataset.train, query, gallery)
-    changed = _read_market(here)
-    return Dataset(f"{dataset.name} {scenario}", here, dataset.train, changed, dataset.gallery)
+    root, name = folder / scenario, f"{dataset.name} {scenario}"
+    query, gallery = _folder(root, QUERY), _folder(root, GALLERY)
+    if query and gallery:
+        parts = _read_market(query), _read_market(gallery)
+    else:  # queries of people who are in the usual gallery
+        parts = _read_market(root), dataset.gallery
+    return Dataset(name, root, dataset.train, *parts)

@@ -58,7 +58,7 @@ def read_cvat(path: str | Path, label: str = "person") -> pd.DataFrame:
 def _cvat_row(track: int, box: ElementTree.Element) -> tuple:
     frame = _whole(box.get("frame"), f"a frame of track {track}")
     x1, y1, x2, y2 = corners = [float(box.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
-    # NaN is never less: it ends up here too.
+    # Written so that NaN, which is never less, is refused too.
     if not (-1e15 < x1 <= x2 < 1e15 and -1e15 < y1 <= y2 < 1e15) or frame < 0:
         raise ValueError(f"track {track} has a box {corners} in frame {frame}")
     visibility = 0.5 if box.get("occluded") == "1" else 1.0

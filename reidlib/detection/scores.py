@@ -215,20 +215,23 @@ def matches(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.D
     """
     truth, tracks = _checked(truth, "truth"), _checked(tracks, "tracks")
     truth = truth[truth.counts]
-    frames = tracks.groupby("frame").indices
+    tracks_in, no_rows = tracks.groupby("frame").indices, np.zeros(0, int)
     true_boxes, true_ids = truth[BOX].to_numpy(), truth.track.to_numpy(int)
-    found, ids = tracks[BOX].to_numpy(), tracks.track.to_numpy(int)
-    before: dict[int, int] = {}
-    last: dict[int, int] = {}
+    track_boxes, track_ids = tracks[BOX].to_numpy(), tracks.track.to_numpy(int)
+    before: dict[int, int] = {}  # who was covered by which track in the last frame,
+    last: dict[int, int] = {}  # and whenever that was
     rows = []
-    for frame, index in truth.groupby("frame").indices.items():
-        here = frames.get(frame, np.zeros(0, int))
-        overlap = boxes.iou(true_boxes[index], found[here]).astype(float)
-        kept = np.array([[before.get(p) == t for t in ids[here]] for p in true_ids[index]])
-        worth = (overlap >= iou) * (overlap + 1000 * kept.reshape(overlap.shape))
+    for frame, people_rows in truth.groupby("frame").indices.items():
+        track_rows = tracks_in.get(frame, no_rows)
+        people, ids = true_ids[people_rows], track_ids[track_rows]
+        overlap = boxes.iou(true_boxes[people_rows], track_boxes[track_rows]).astype(float)
+        follows = [[before.get(person) == track for track in ids] for person in people]
+        # A track that goes on is worth more than any overlap, as CLEAR MOT has it.
+        bonus = np.where(np.array(follows, bool).reshape(overlap.shape), 1000, 0)
+        worth = np.where(overlap >= iou, overlap + bonus, 0)
         pairs = zip(*linear_sum_assignment(-worth))
-        before = {true_ids[index[i]]: ids[here[j]] for i, j in pairs if worth[i, j] > 0}
-        for person in true_ids[index]:
+        before = {people[i]: ids[j] for i, j in pairs if worth[i, j] > 0}
+        for person in people:
             track = before.get(person, -1)
             rows.append((frame, person, track, track >= 0 and last.get(person, track) != track))
         last |= before
@@ -263,7 +266,8 @@ def true_people(table: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
     people_in = dict(list(truth.groupby("frame")))
     scored = labelled(truth, table)
     for frame, found in scored.groupby("frame"):
-        if (people := people_in.get(frame)) is None:
+        people = people_in.get(frame)
+        if people is None:
             continue
         overlap = boxes.iou(found[BOX].to_numpy(), people[BOX].to_numpy())
         sure = overlap.max(axis=1) >= 0.5
