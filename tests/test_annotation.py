@@ -93,6 +93,12 @@ def test_mot_names_the_bad_line(tmp_path, line, message):
         mot(tmp_path, f"1,7,10,20,30,40,1\n\n{line}\n1,8,10,20,30,40,1\n")
 
 
+def test_mot_takes_no_memory_for_a_long_line(tmp_path):
+    """A table of strings of one length would take 400 GB."""
+    with pytest.raises(ValueError, match="line 1: 'xxx"):
+        mot(tmp_path, "x" * 1_000_000 + "\n1,7,10,20,30,40,1" * 100_000)
+
+
 def test_mot_ignores_what_is_no_person(tmp_path):
     lines = "1,7,10,20,30,40,1,1,0.5\n1,8,10,20,30,40,1,3,1\n1,9,10,20,30,40,1,-1,1\n"
     assert mot(tmp_path, lines).set_index("track").confidence.to_dict() == {7: 1, 8: 0, 9: 1}

@@ -119,7 +119,9 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     _require_file(path)
     lines = [line.strip() for line in Path(path).read_text("utf-8-sig", "replace").split("\n")]
     numbers, counts = _numbers(lines)
-    given = np.array(lines) != ""
+    given = np.array([line != "" for line in lines])
+    # Nine columns are truth, whose class and visibility count; what else follows the seventh is
+    # written in many ways and passed over.
     used = np.arange(10) < np.where(counts == 9, 9, counts.clip(max=7))[:, None]
     bad = (counts < 6) | (counts > 10) | (used & ~(np.abs(numbers) < 1e15)).any(axis=1)
     if (bad & given).any():
