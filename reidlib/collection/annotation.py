@@ -25,9 +25,10 @@ def name_tracks(table: pd.DataFrame, names: Mapping) -> pd.DataFrame:
     """
     boxes.require(table, ["frame", "track"])
     keys = list(zip(table.camera, table.track)) if "camera" in table else table.track.tolist()
-    unknown = [key for key in names if key not in set(keys)]
+    known = set(keys)
+    unknown = [key for key in names if key not in known]
     if unknown:
-        raise ValueError(f"no such track: {unknown}; the table has {sorted(set(keys))}")
+        raise ValueError(f"no such track: {unknown}; the table has {sorted(known)}")
     named = table.assign(pid=np.array([names.get(key, -1) for key in keys], int))
     _refuse_conflicts(named[named.pid >= 0], "pid")
     return named
