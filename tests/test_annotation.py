@@ -1,4 +1,5 @@
 import os
+import re
 import warnings
 
 import numpy as np
@@ -166,6 +167,9 @@ def test_mot_there_and_back(tmp_path, table):
     assert path.read_text().splitlines()[0] == "1,1,10.0,5.25,8.0,20.5,1,-1,-1,-1"
     formats.write_mot(results.drop(columns="track"), path)  # detections have no identity
     assert set(formats.read_mot(path).track) == {-1}
+    exact = table[:1].assign(x1=1.23456, x2=7.0, confidence=0.123456, visibility=0.98765)
+    formats.write_mot(exact, path)
+    assert path.read_text() == "1,1,1.23,5.25,5.77,20.5,0.1235,1,0.988\n"
     formats.write_mot(table.assign(pid=42), path, identity="pid")
     assert set(formats.read_mot(path).track) == {42}
     with pytest.raises(ValueError, match="the table lacks x2; .*it has frame track"):
@@ -178,6 +182,7 @@ def test_market_names():
     assert parse("a/b/-1_c6s1_012345_00.jpg.jpg") == (-1, 6, 1, 12345, 0)
     assert parse("0005_c2_f0046985.jpg") == (5, 2, 1, 46985, 0)  # DukeMTMC-reID
     for pid, camid, frame, sequence in [(1, 1, 0, 1), (-1, 12, 99, 3), (12345, 6, 1234567, 2)]:
+        assert parse(formats.market_name(pid, camid, frame, index=7)) == (pid, camid, 1, frame, 7)
         name = formats.market_name(pid, camid, frame, sequence)
         assert parse(name) == (pid, camid, sequence, frame, 0)
 
@@ -284,7 +289,9 @@ def test_cvat_there_and_back(tmp_path, table):
     expected.loc[expected.frame == 4, "visibility"] = 0.5  # all that CVAT keeps: occluded or not
     pd.testing.assert_frame_equal(read[list(expected)], expected, check_dtype=False)
     text = path.read_text("utf-8")
-    assert text.count('outside="1"') == 4  # where the tracks end, and the gap in the first
+    # Where the tracks end, and the gap in the first: a frame after the last that shows them.
+    hidden = re.findall(r'frame="(\d+)" outside="1"', text)
+    assert hidden == ["5", "8", "6", "10"]
     formats.write_cvat(table, path)
     assert "pid" not in formats.read_cvat(path)
 
