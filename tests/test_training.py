@@ -1,9 +1,11 @@
 """Training: batches, schedules, learning, checkpoints, and interruptions."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+import warnings
 from functools import partial
 
 import cv2
@@ -14,7 +16,7 @@ import torch
 
 from reidlib import assets
 from reidlib.collection import datasets
-from reidlib.model import embedding, losses, networks, training
+from reidlib.model import checkpoints, embedding, losses, networks, training
 from reidlib.model.sampler import IdentitySampler
 
 SCORES = ["epoch", "lr", "metric_loss", "id_loss", "accuracy"]
@@ -86,6 +88,20 @@ def test_learning_rate_rises_then_falls():
     assert training.learning_rate(0, 1.0, warmup=0) == 1
 
 
+@pytest.mark.parametrize("schedule", training.SCHEDULES)
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.array, torch.tensor])
+def test_learning_rate_is_the_same_for_every_kind_of_number(schedule, kind):
+    """Two comparisons of NumPy's add up to a logical or: the second drop would get lost."""
+    for progress in (0.0, 0.05, 0.1, 0.3, 0.59, 0.61, 0.84, 0.86, 0.875, 1.0):
+        expected = training.learning_rate(progress, 1.0, schedule)
+        assert training.learning_rate(kind(progress), 1.0, schedule) == pytest.approx(expected)
+    progress = np.linspace(0, 1, 12).reshape(3, 4)
+    rates = training.learning_rate(progress, 2e-3, schedule)
+    assert rates.shape == (3, 4)
+    single = [training.learning_rate(share, 2e-3, schedule) for share in progress.ravel().tolist()]
+    assert rates.ravel().tolist() == single
+
+
 def test_input_is_normalised_and_channels_last(crops):
     tensor = embedding.to_input(crops[0][:4])
     assert tensor.shape == (4, 3, 32, 16)
@@ -137,6 +153,52 @@ def test_evaluation_ranks_query_and_gallery(crops, tmp_path):
     train(model, dataset, size=(32, 16), lr=3e-3)
     result = embedding.evaluate(model, dataset, size=(32, 16))
     assert 0 <= before.mAP <= 1 and result.mAP > 0.5 and len(result.ap) == len(dataset.query)
+
+
+def test_settings_as_one_object_by_name_or_both(crops):
+    settings = training.Settings(identities=4, images=3, epochs=2, lr=3e-3)
+    one, two, three = network(), network(), network()
+    a = training.fit(one, crops, settings, progress=False)
+    b = train(two, crops, epochs=2, lr=3e-3)
+    c = training.fit(three, crops, training.Settings(epochs=2, images=3), identities=4, lr=3e-3)
+    pd.testing.assert_frame_equal(a[SCORES], b[SCORES])
+    pd.testing.assert_frame_equal(a[SCORES], c[SCORES])
+    assert equal(one, two) and equal(one, three)
+    with pytest.raises(TypeError, match="no setting learning_rate; choose from loss, margin"):
+        train(network(), crops, learning_rate=0.1)
+
+
+def test_junk_and_distractors_are_not_trained_on(crops, tmp_path):
+    images, pids = crops
+    paths = [tmp_path / f"{i}.png" for i in range(48)]
+    for path, image in zip(paths, images):
+        cv2.imwrite(str(path), image[..., ::-1])
+    table = pd.DataFrame({"path": paths, "pid": pids, "camid": np.arange(48) % 2})
+    marked = pids.copy()
+    marked[::7], marked[3::7] = -1, 0
+    kept = marked > 0
+    dataset = datasets.Dataset("marked", tmp_path, table.assign(pid=marked), table, table)
+    expected, ours, theirs = network(), network(), network()
+    train(expected, (images[kept], pids[kept]), epochs=1)
+    with pytest.warns(UserWarning, match="14 training images are junk.*or distractors"):
+        train(ours, dataset, epochs=1, size=(32, 16))
+    assert equal(ours, expected)
+    with pytest.warns(UserWarning, match="7 training images are junk"):
+        train(theirs, (images, np.where(marked == -1, -1, pids)), epochs=1)
+    assert not equal(theirs, expected)
+    # A class label may count from 0.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(network(), (images, np.unique(pids, return_inverse=True)[1]), epochs=1)
+    vectors = [images.reshape(48, -1)[:, :40] / 255] * 3
+    with pytest.warns(UserWarning, match="left out"):
+        head, _ = training.train_head(vectors, dataset, dim=4, steps=5, identities=4)
+    same, _ = training.train_head(
+        [vectors[0][kept], *vectors[1:]],
+        datasets.Dataset("kept", tmp_path, table[kept], table, table),
+        dim=4, steps=5, identities=4,
+    )  # fmt: skip
+    assert equal(head, same)
 
 
 def test_same_seed_same_result(crops):
@@ -243,7 +305,7 @@ def test_killed_in_the_middle_the_checkpoint_is_whole(crops, tmp_path):
     time.sleep(0.2)
     process.kill()
     process.wait()
-    done = len(networks.read_weights(path, training.FORMAT)["history"])
+    done = len(networks.read_weights(path, checkpoints.FORMAT)["history"])
     assert done >= 1
 
     def stop(row):
@@ -251,7 +313,7 @@ def test_killed_in_the_middle_the_checkpoint_is_whole(crops, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):  # it goes on with the next epoch
         train(network(), crops, epochs=500, checkpoint=path, on_epoch=stop)
-    assert len(networks.read_weights(path, training.FORMAT)["history"]) == done + 1
+    assert len(networks.read_weights(path, checkpoints.FORMAT)["history"]) == done + 1
 
 
 def test_checkpoints_that_do_not_fit_are_refused(crops, tmp_path):
@@ -265,6 +327,85 @@ def test_checkpoints_that_do_not_fit_are_refused(crops, tmp_path):
     path.write_bytes(b"cut")
     with pytest.raises(ValueError, match="holds no weights"):
         train(network(), crops, checkpoint=path)
+
+
+def test_numbers_of_numpy_leave_a_checkpoint_that_can_be_read(crops, tmp_path):
+    options = {"epochs": np.int64(1), "lr": np.float32(0.001), "seed": np.int8(2)}
+    options |= {"size": [np.int64(32), np.int64(16)], "margin": np.float64(0.4)}
+    path = tmp_path / "run.pt"
+    history = train(network(), crops, checkpoint=path, **options)
+    assert train(network(), crops, checkpoint=path, **options).equals(history)
+
+
+def forget(content, key):
+    del content[key]
+
+
+DAMAGE = {
+    "no model": lambda c: forget(c, "model"),
+    "no history": lambda c: forget(c, "history"),
+    "no settings": lambda c: forget(c, "settings"),
+    "settings no table": lambda c: c.update(settings=[1]),
+    "a setting is a tensor": lambda c: c["settings"].update(epochs=torch.ones(3)),
+    "another network": lambda c: c.update(model=networks.SiameseHead(3, 2).state_dict()),
+    "a wider layer": lambda c: c["model"].update({"classifier.weight": torch.zeros(9, 16)}),
+    "whole numbers": lambda c: c["model"].update({"neck.weight": torch.ones(16, dtype=int)}),
+    "a weight too many": lambda c: c["model"].update(more=torch.zeros(1)),
+    "a weight is a number": lambda c: c["model"].update({"neck.weight": 5}),
+    "the model is a number": lambda c: c.update(model=5),
+    "the optimiser is a number": lambda c: c.update(optimiser=5),
+    "the optimiser forgot": lambda c: c["optimiser"].update(state={}),
+    "the optimiser forgot a part": lambda c: forget(c["optimiser"]["state"][0], "exp_avg"),
+    "another optimiser": lambda c: c["optimiser"]["state"][1].update(momentum_buffer=None),
+    "memory of another shape": lambda c: c["optimiser"]["state"][0].update(exp_avg=torch.ones(2)),
+    "memory of another weight": lambda c: c["optimiser"]["state"].update({99: {}}),
+    "memory is text": lambda c: c["optimiser"]["state"][2].update(step="three"),
+    "the history is a number": lambda c: c.update(history=1.5),
+    "the history is no table": lambda c: c.update(history=["a", "b"]),
+    "the history is empty": lambda c: c.update(history=[]),
+    "the history is too long": lambda c: c.update(history=[{"epoch": i} for i in range(1, 9)]),
+    "the history has a gap": lambda c: c["history"][0].update(epoch=2),
+    "the history holds text": lambda c: c["history"][0].update(lr="fast"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_one_clear_error_and_changes_nothing(crops, tmp_path, damage):
+    path, model = tmp_path / "run.pt", network()
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), crops, checkpoint=path, on_epoch=stop)
+    content = torch.load(path, weights_only=True)
+    DAMAGE[damage](content)
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="run.pt does not hold the model.*delete it"):
+        train(model, crops, checkpoint=path)
+    assert equal(model, network())
+
+
+def test_interrupted_while_a_checkpoint_is_written(crops, tmp_path, monkeypatch):
+    """Ctrl-C stays Ctrl-C, and the file is written to its end."""
+    whole, resumed, write = network(), network(), networks.write_weights
+    path = tmp_path / "run.pt"
+
+    def interrupted(content, target):
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        write(content, target)
+
+    monkeypatch.setattr(networks, "write_weights", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), crops, checkpoint=path)
+    monkeypatch.undo()
+    assert [file.name for file in tmp_path.iterdir()] == ["run.pt"]
+    assert len(networks.read_weights(path, checkpoints.FORMAT)["history"]) == 1
+    train(whole, crops)
+    train(resumed, crops, checkpoint=path)
+    assert equal(resumed, whole)
 
 
 def test_a_folder_that_cannot_be_written(crops, tmp_path):
@@ -281,6 +422,22 @@ def test_a_folder_that_cannot_be_written(crops, tmp_path):
         ({"margin": -1.0}, "margin is -1.0"),
         ({"optimiser": "lion"}, "optimiser 'lion'.*adam, adamw, sgd"),
         ({"schedule": "linear"}, "cosine, step"),
+        ({"epochs": "20"}, "epochs is '20'; expected 1 or more"),
+        ({"epochs": 2.5}, "epochs is 2.5"),
+        ({"identities": 1}, "identities is 1; expected 2 or more"),
+        ({"images": True}, "images is True"),
+        ({"seed": -1}, "seed is -1"),
+        ({"lr": "fast"}, "lr is 'fast'; expected 0 or more, a number"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"weight_decay": float("inf")}, "weight_decay is inf"),
+        ({"label_smoothing": 2}, "label_smoothing is 2; expected 0 to 1, a number"),
+        ({"margin": "0.3"}, "margin is '0.3'"),
+        ({"size": 64}, "size is 64; expected height and width"),
+        ({"size": (0, 64)}, "a side of size is 0; expected 1 or more"),
+        ({"augment": "flip"}, "augment is 'flip'; expected a function or None"),
+        ({"bfloat16": "yes"}, "bfloat16 is 'yes'"),
+        ({"optimiser": ["adam"]}, "optimiser .'adam'"),
+        ({"loss": 7}, "unknown loss 7; choose from .*or give a module"),
     ],
 )
 def test_bad_settings(crops, options, message):

@@ -105,7 +105,7 @@ def make(
     name: str | nn.Module, margin: float | None = None, mining: str = "hard", beta: float = 1.2
 ) -> nn.Module:
     """Return the loss called "contrastive", "triplet" or "margin"; a module as it is."""
-    if not isinstance(name, str):
+    if callable(name):
         return name
     options = {} if margin is None else {"margin": margin}
     if name == "contrastive":
@@ -114,7 +114,9 @@ def make(
         return TripletLoss(**options, mining=mining)
     if name == "margin":
         return MarginLoss(**options, beta=beta)
-    raise ValueError(f"unknown loss {name!r}; choose from contrastive, triplet, margin")
+    raise ValueError(
+        f"unknown loss {name!r}; choose from contrastive, triplet, margin, or give a module"
+    )
 
 
 def distances(x: torch.Tensor) -> torch.Tensor:

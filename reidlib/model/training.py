@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 import time
+import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,162 +24,262 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from reidlib.collection import datasets, transforms
-from reidlib.model import embedding, losses, networks, ranking
+from reidlib.model import checkpoints, embedding, losses, networks, ranking
 from reidlib.model.sampler import IdentitySampler
 
-FORMAT = "reidlib-checkpoint-1"
 OPTIMISERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
-SETTINGS = (
-    "margin", "mining", "beta", "id_loss", "label_smoothing", "epochs", "identities", "images",
-    "optimiser", "lr", "weight_decay", "schedule", "warmup", "size", "seed",
-)  # fmt: skip
+SCHEDULES = ("cosine", "step")
+DROPS = (0.6, 0.85)  # shares of the training after which "step" divides the rate by ten
 
 
-def learning_rate(
-    progress: float, lr: float, schedule: str = "cosine", warmup: float = 0.1
-) -> float:
+def learning_rate(progress, lr: float, schedule: str = "cosine", warmup: float = 0.1):
     """Return the learning rate at `progress`, the share of training done, 0 to 1.
 
-    It rises linearly over the first `warmup` share, then falls: "cosine" to zero (Loshchilov and
-    Hutter, 2017), "step" to a tenth after 60 % and to a hundredth after 85 %.
+    It rises linearly over the first `warmup` share, because the gradients of random weights point
+    nowhere in particular (Goyal et al., 2017); then it falls, so that the weights settle: "cosine"
+    to zero (Loshchilov and Hutter, 2017), "step" to a tenth after 60 % and to a hundredth after
+    85 %. An array of shares gives an array of rates.
+
+    >>> learning_rate(np.array([0.3, 0.7, 0.9]), 1.0, "step").round(3).tolist()
+    [1.0, 0.1, 0.01]
     """
+    if np.ndim(progress):
+        rates = [learning_rate(share, lr, schedule, warmup) for share in np.ravel(progress)]
+        return np.reshape(rates, np.shape(progress))
+    progress = float(progress)
     if progress < warmup:
         return lr * (0.01 + 0.99 * progress / warmup)
     if schedule == "step":
-        return lr * 0.1 ** ((progress >= 0.6) + (progress >= 0.85))
+        passed = [share for share in DROPS if progress >= share]
+        return lr * 0.1 ** len(passed)
     return lr * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the outcome of a training; a checkpoint is resumed under the same only.
+
+    NumPy's numbers become Python's. Raises ValueError, naming the setting, for values that cannot
+    be trained with.
+
+    >>> Settings(loss="margin", epochs=60).lr
+    0.001
+    """
+
+    loss: str | nn.Module = "triplet"  # a name that losses.make knows, or a loss of your own
+    margin: float | None = None  # None is the default of the loss
+    mining: str = "hard"  # which triplets count
+    beta: float = 1.2  # of the margin loss
+    id_loss: float = 1.0  # weight of the classifier's cross-entropy beside the metric loss
+    label_smoothing: float = 0.1  # of that cross-entropy, as in Luo et al. (2019)
+    epochs: int = 20
+    identities: int = 16  # people in a batch
+    images: int = 4  # images of each of them
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = transforms.augment
+    size: tuple[int, int] = networks.SIZE  # height and width, pixels, of a data set's images
+    optimiser: str = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    warmup: float = 0.1  # a share of all steps
+    bfloat16: bool | None = None  # rounds the network's arithmetic; None is on a GPU only
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, value in list(vars(self).items()):
+            object.__setattr__(self, name, networks.plain(value))
+        for name, least in {"epochs": 1, "identities": 2, "images": 1, "seed": 0}.items():
+            _check_number(name, getattr(self, name), least, whole=True)
+        for name in ("beta", "id_loss", "lr", "weight_decay"):
+            _check_number(name, getattr(self, name))
+        for name in ("label_smoothing", "warmup"):
+            _check_number(name, getattr(self, name), most=1)
+        if self.margin is not None:
+            _check_number("margin", self.margin)
+        if not isinstance(self.size, Sequence) or len(self.size) != 2:
+            raise ValueError(f"size is {self.size!r}; expected height and width, as (128, 64)")
+        object.__setattr__(self, "size", tuple(map(networks.plain, self.size)))
+        for side in self.size:
+            _check_number("a side of size", side, 1, whole=True)
+        if self.augment is not None and not callable(self.augment):
+            raise ValueError(f"augment is {self.augment!r}; expected a function or None")
+        if self.bfloat16 not in (None, True, False):
+            raise ValueError(f"bfloat16 is {self.bfloat16!r}; expected True, False or None")
+        if self.optimiser not in tuple(OPTIMISERS) or self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"optimiser {self.optimiser!r}, schedule {self.schedule!r}; choose from "
+                f"{', '.join(OPTIMISERS)} and from {', '.join(SCHEDULES)}"
+            )
+        self.metric()  # raises for an unknown loss or mining
+
+    def metric(self) -> nn.Module:
+        """Return the metric loss that these settings describe."""
+        return losses.make(self.loss, self.margin, self.mining, self.beta)
 
 
 def fit(
     model: networks.SiameseHead | networks.SiameseNetwork,
     dataset,
+    settings: Settings | None = None,
     *,
-    loss: str | nn.Module = "triplet",
-    margin: float | None = None,
-    mining: str = "hard",
-    beta: float = 1.2,
-    id_loss: float = 1.0,
-    label_smoothing: float = 0.1,
-    epochs: int = 20,
-    identities: int = 16,
-    images: int = 4,
-    optimiser: str = "adam",
-    lr: float = 1e-3,
-    weight_decay: float = 5e-4,
-    schedule: str = "cosine",
-    warmup: float = 0.1,
-    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = transforms.augment,
-    size: tuple[int, int] = networks.SIZE,
     checkpoint: str | Path | None = None,
     validate: Callable[[nn.Module], dict] | None = None,
     every: int = 1,
     on_epoch: Callable[[dict], None] | None = None,
     device: str = "auto",
-    bfloat16: bool | None = None,
     accelerator=None,
-    seed: int = 0,
     progress: bool = True,
+    **changes,
 ) -> pd.DataFrame:
     """Train `model` in place and return its history, one row an epoch.
 
     `dataset` is a datasets.Dataset, or a pair of arrays: uint8 images (N, H, W, 3) or feature
-    vectors (N, D), and identities (N,). The metric `loss`, with its own default `margin`, is joined
-    by cross-entropy over identities, weighted by `id_loss`, when the model has a classifier (Luo et
-    al., 2019). `augment` takes a batch of images and a generator; `warmup` is a share of all steps.
-    `validate(model)` returns columns for the history after each `every` epochs; `on_epoch` gets
-    each new row.
+    vectors (N, D), and identities (N,). Junk, pid -1, is left out; so are the distractors of a
+    Dataset, pid 0, which in an array is a person like any other. Single `settings` may be given by
+    their names instead: ``fit(model, dataset, loss="margin", epochs=60)``.
 
-    `checkpoint` is written after each epoch; a call with the same settings goes on from it and ends
-    with the result of an uninterrupted run, an interrupted epoch being begun anew. `bfloat16`
-    rounds the network's arithmetic, by default on a GPU only; an `accelerate.Accelerator` spreads
-    the work over its processes.
+    The metric loss is joined by cross-entropy over identities when the model has a classifier (Luo
+    et al., 2019). `validate(model)` returns columns for the history after each `every` epochs;
+    `on_epoch` gets each new row. `checkpoint` is written after each epoch; a call with the same
+    settings goes on from it and ends with the result of an uninterrupted run, an interrupted epoch
+    being begun anew. An `accelerate.Accelerator` spreads the work over its processes.
 
-    Raises ValueError for unknown names, a classifier of the wrong width, a checkpoint of other
-    settings or data, and as soon as the loss is not finite.
+    Raises TypeError for a setting that does not exist, ValueError for one that cannot be, a
+    classifier of the wrong width, a checkpoint that is damaged or of other settings or data, and as
+    soon as the loss is not finite.
     """
-    given = locals()
-    settings = {name: networks.plain(given[name]) for name in SETTINGS}
-    lr, weight_decay = settings["lr"], settings["weight_decay"]
-    data, pids = _in_memory(dataset, size)
-    names, labels = np.unique(pids, return_inverse=True)
-    settings |= {"config": model.config, "loss": repr(loss), "data": _fingerprint(data, labels)}
-    settings["augment"] = augment is not None
-    if epochs < 1 or every < 1:
-        raise ValueError(f"epochs={epochs}, every={every}; expected 1 or more")
-    if model.classes not in (None, len(names)):
+    settings = _changed(Settings() if settings is None else settings, changes)
+    _check_number("every", every, 1, whole=True)
+    data, pids = _in_memory(dataset, settings.size)
+    people, labels = np.unique(pids, return_inverse=True)
+    if model.classes not in (None, len(people)):
         raise ValueError(
-            f"the model classifies {model.classes} identities, the data hold {len(names)}; "
-            f"build it with classes={len(names)}"
-        )
-    if optimiser not in OPTIMISERS or schedule not in ("cosine", "step"):
-        raise ValueError(
-            f"optimiser {optimiser!r}, schedule {schedule!r}; choose from "
-            f"{', '.join(OPTIMISERS)} and from cosine, step"
+            f"the model classifies {model.classes} identities, the data hold {len(people)}; "
+            f"build it with classes={len(people)}"
         )
     embedding.keep_freed_memory()
-    metric = losses.make(loss, margin, mining, beta)
-    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    sampler = IdentitySampler(labels, identities, images, seed)
-    steps = math.ceil(len(sampler) / world)
-    device = accelerator.device if accelerator else embedding.pick_device(device)
-    bfloat16 = device.type == "cuda" if bfloat16 is None else bfloat16
-    model.to(device, memory_format=torch.channels_last)
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    # One kernel for all weights takes a quarter of the time.
-    fused = device.type in ("cpu", "cuda") and torch.__version__ >= "2.4"
-    optimise = OPTIMISERS[optimiser](trained, lr=lr, weight_decay=weight_decay, fused=fused)
-    history = _resume(checkpoint, model, optimise, settings) if checkpoint else []
-    network = model
-    if accelerator:
-        network, optimise = accelerator.prepare(model, optimise)
-
-    for epoch in range(len(history), epochs):
-        started, scores, seen = time.perf_counter(), [], 0
-        torch.manual_seed(seed * 100_003 + epoch)
-        rng = np.random.default_rng([seed, epoch, rank, 1])
-        sampler.epoch = epoch * world + rank
-        network.train()
-
-        def prepare(rows, rng=rng):
-            batch = augment(data[rows], rng) if augment and data.ndim == 4 else data[rows]
-            return batch, labels[rows]
-
-        batches = transforms.one_ahead(prepare, itertools.islice(sampler, steps))
-        title = f"epoch {epoch + 1}/{epochs}"
-        bar = tqdm(batches, title, steps, leave=False, disable=not progress)
-        for step, (batch, target) in enumerate(bar):
-            # In the thread, torch would start threads of its own, which get in each other's way.
-            batch, target = embedding.to_input(batch, device), torch.from_numpy(target).to(device)
-            rate = learning_rate((epoch + step / steps) / epochs, lr, schedule, warmup)
-            for group in optimise.param_groups:
-                group["lr"] = rate
-            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-                output = network(batch)
-            cost, score = _cost(output, target, metric, id_loss, label_smoothing)
-            optimise.zero_grad()
-            accelerator.backward(cost) if accelerator else cost.backward()
-            optimise.step()
-            scores.append(score)
-            seen += len(target)
-        seconds = time.perf_counter() - started
-        row = {"epoch": epoch + 1, "lr": rate, **pd.DataFrame(scores).mean().to_dict()}
-        row |= {"images_per_second": seen / seconds, "seconds": seconds}
-        if validate and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
+    trainer = Trainer(model, data, labels, settings, device, accelerator)
+    history, described = [], trainer.description()
+    if checkpoint and Path(checkpoint).exists():
+        history = checkpoints.resume(checkpoint, model, trainer.optimiser, described)
+    trainer.share_work()
+    for epoch in range(len(history), settings.epochs):
+        row = trainer.epoch(epoch, progress)
+        done = epoch + 1
+        if validate and (done % every == 0 or done == settings.epochs):
             row |= {name: float(value) for name, value in validate(model.eval()).items()}
         history.append(row)
-        if checkpoint and rank == 0:
-            _save(checkpoint, model, optimise, settings, history)
+        if checkpoint and trainer.rank == 0:
+            checkpoints.save(checkpoint, model, trainer.optimiser, described, history)
         if on_epoch:
             on_epoch(row)
     model.eval()
     return pd.DataFrame(history)
 
 
-def _cost(output, labels, metric, id_loss, label_smoothing):
+class Trainer:
+    """A training in progress: a model, its optimiser, and the batches that they learn from.
+
+    `data` are uint8 images (N, H, W, 3) or vectors (N, D), `labels` (N,) count people from 0.
+    """
+
+    def __init__(self, model, data, labels, settings: Settings, device="auto", accelerator=None):
+        self.model, self.data, self.labels, self.settings = model, data, labels, settings
+        self.accelerator, self.rank, self.world = accelerator, 0, 1
+        self.device = embedding.pick_device(device) if accelerator is None else accelerator.device
+        if accelerator is not None:
+            self.rank, self.world = accelerator.process_index, accelerator.num_processes
+        self.bfloat16 = settings.bfloat16
+        if self.bfloat16 is None:
+            self.bfloat16 = self.device.type == "cuda"
+        self.metric = settings.metric()
+        self.sampler = IdentitySampler(labels, settings.identities, settings.images, settings.seed)
+        self.steps = math.ceil(len(self.sampler) / self.world)
+        model.to(self.device, memory_format=torch.channels_last)
+        self.network = model  # what is called; `share_work` may wrap it
+        # One kernel for all weights takes a quarter of the time.
+        fused = self.device.type in ("cpu", "cuda") and torch.__version__ >= "2.4"
+        options = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": fused}
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        self.optimiser = OPTIMISERS[settings.optimiser](trained, **options)
+
+    def share_work(self) -> None:
+        """Have Accelerate average the gradients of its processes, if it was given."""
+        if self.accelerator is not None:
+            self.network, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
+
+    def epoch(self, number: int, progress: bool = True) -> dict:
+        """Train for one epoch, counted from 0, and return its row of the history."""
+        started, scores, seen = time.perf_counter(), [], 0
+        torch.manual_seed(self.settings.seed * 100_003 + number)
+        self.network.train()
+        title = f"epoch {number + 1}/{self.settings.epochs}"
+        batches = self.batches(number)
+        bar = tqdm(batches, title, self.steps, leave=False, disable=not progress)
+        for step, (batch, labels) in enumerate(bar):
+            rate = self.set_rate(number + step / self.steps)
+            scores.append(self.step(batch, labels))
+            seen += len(labels)
+        seconds = time.perf_counter() - started
+        means = pd.DataFrame(scores).mean().to_dict()
+        pace = {"images_per_second": seen / seconds, "seconds": seconds}
+        return {"epoch": number + 1, "lr": rate, **means, **pace}
+
+    def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield an epoch's batches with their labels, each prepared while the last is learnt."""
+        rng = np.random.default_rng([self.settings.seed, epoch, self.rank, 1])
+        self.sampler.epoch = epoch * self.world + self.rank
+        augment = self.settings.augment if self.data.ndim == 4 else None
+
+        def prepare(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            batch = self.data[rows]
+            return augment(batch, rng) if augment else batch, self.labels[rows]
+
+        return transforms.one_ahead(prepare, itertools.islice(self.sampler, self.steps))
+
+    def set_rate(self, epochs_done: float) -> float:
+        """Set the learning rate after so many epochs, and return it."""
+        settings = self.settings
+        progress = epochs_done / settings.epochs
+        rate = learning_rate(progress, settings.lr, settings.schedule, settings.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def step(self, batch: np.ndarray, labels: np.ndarray) -> dict:
+        """Learn from one batch and return the parts of its loss."""
+        # Not in the thread that prepares: torch would start threads of its own there, and the two
+        # sets of threads would get in each other's way.
+        inputs = embedding.to_input(batch, self.device)
+        target = torch.from_numpy(labels).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            output = self.network(inputs)
+        cost, score = _cost(output, target, self.metric, self.settings)
+        self.optimiser.zero_grad()
+        if self.accelerator is None:
+            cost.backward()
+        else:
+            self.accelerator.backward(cost)
+        self.optimiser.step()
+        return score
+
+    def description(self) -> dict:
+        """Return what a run that goes on from a checkpoint must have in common with it."""
+        described = {field.name: getattr(self.settings, field.name) for field in fields(Settings)}
+        config = {name: networks.plain(value) for name, value in self.model.config.items()}
+        return described | {
+            "loss": repr(self.settings.loss),
+            "augment": self.settings.augment is not None,
+            "config": config,
+            "data": _fingerprint(self.data, self.labels),
+        }
+
+
+def _cost(output, labels: torch.Tensor, metric: nn.Module, settings: Settings):
     """Return the loss of one batch, and its parts as numbers."""
     features, logits = output if isinstance(output, tuple) else (output, None)
     cost = metric(features.float(), labels)
@@ -187,55 +290,71 @@ def _cost(output, labels, metric, id_loss, label_smoothing):
             "look for NaN in the data"
         )
     if logits is not None:
+        # A triplet compares three images, a classifier all people at once. With a BNNeck it reads
+        # the embedding behind a normalisation, so that neither loss bends the other's space.
         logits = logits.float()
-        identity = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-        cost = cost + id_loss * identity
+        identity = F.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
+        cost = cost + settings.id_loss * identity
         score["id_loss"] = identity.item()
         score["accuracy"] = (logits.argmax(dim=1) == labels).float().mean().item()
     return cost, score
 
 
+def _changed(settings: Settings, changes: dict) -> Settings:
+    """Return the settings with some of them replaced."""
+    names = [field.name for field in fields(Settings)]
+    unknown = ", ".join(sorted(set(changes) - set(names)))
+    if unknown:
+        raise TypeError(f"fit has no setting {unknown}; choose from {', '.join(names)}")
+    return replace(settings, **changes)
+
+
+def _check_number(name, value, least=0, most=sys.float_info.max, whole=False) -> None:
+    """Raise ValueError unless `value` is a number within limits; infinity and NaN never are."""
+    kinds = (int,) if whole else (int, float)
+    if type(value) not in kinds or not least <= value <= most:
+        limits = f"{least} or more" if most == sys.float_info.max else f"{least} to {most}"
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"{name} is {value!r}; expected {limits}, {kind}")
+
+
 def _in_memory(dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images or vectors to learn from, and who each shows."""
     if isinstance(dataset, datasets.Dataset):
-        return datasets.read_images(dataset.train.path, size), dataset.train.pid.to_numpy()
+        table = dataset.train[_shows_somebody(dataset.train.pid, least=1)]
+        return datasets.read_images(table.path, size), table.pid.to_numpy()
     data, pids = np.asarray(dataset[0]), np.asarray(dataset[1])
     good = data.ndim == 2 or (data.ndim == 4 and data.dtype == np.uint8)
-    if len(data) != len(pids) or not good:
+    if pids.shape != data.shape[:1] or not good:
         raise ValueError(
             f"{data.dtype} data of shape {data.shape} and {len(pids)} identities; expected uint8 "
             "images (N, H, W, 3) or vectors (N, D), and N identities"
         )
+    if np.issubdtype(pids.dtype, np.number):
+        chosen = _shows_somebody(pids, least=0)
+        if not chosen.all():
+            data, pids = data[chosen], pids[chosen]
     return data, pids
+
+
+def _shows_somebody(pids, least: int) -> np.ndarray:
+    """Return which images show a person to learn from, and say how many do not.
+
+    In Market-1501 pid -1 is junk, a box that shows half a person or none, and 0 a distractor,
+    anybody: taken for a person, either would teach that strangers are the same.
+    """
+    chosen = np.asarray(pids) >= least
+    left_out = np.count_nonzero(~chosen)
+    if left_out:
+        what = "junk (pid -1)" if least == 0 else "junk (pid -1) or distractors (pid 0)"
+        warnings.warn(f"{left_out} training images are {what} and are left out", stacklevel=4)
+    return chosen
 
 
 def _fingerprint(data: np.ndarray, labels: np.ndarray) -> int:
     """Return a number that tells data sets apart: of their size, labels and every hundredth row."""
     some = np.ascontiguousarray(data[:: max(1, len(data) // 100)])
     return zlib.crc32(some, zlib.crc32(np.asarray([*data.shape, *labels], np.int64)))
-
-
-def _save(path, model, optimise, settings: dict, history: list[dict]) -> None:
-    content = {"format": FORMAT, "settings": settings, "history": history}
-    content |= {"model": model.state_dict(), "optimiser": optimise.state_dict()}
-    networks.write_weights(content, path)
-
-
-def _resume(path, model, optimise, settings: dict) -> list[dict]:
-    if not Path(path).exists():
-        return []
-    content = networks.read_weights(path, FORMAT)
-    if not {"settings", "history", "model", "optimiser"} <= set(content):
-        raise ValueError(f"checkpoint {path} is incomplete; delete it to start again")
-    before = content["settings"]
-    was = {name: before.get(name) for name, value in settings.items() if before.get(name) != value}
-    if was:
-        raise ValueError(
-            f"checkpoint {path} was made with {was}; call with the same settings to resume it, or "
-            "delete it (or give another path) to start again"
-        )
-    model.load_state_dict(content["model"])
-    optimise.load_state_dict(content["optimiser"])
-    return content["history"]
 
 
 def train_head(
@@ -251,18 +370,19 @@ def train_head(
     """Train a small head on cached features and rank with it; returns both.
 
     `vectors` are the features of the train, query and gallery images of `split`, (N, D) each.
-    `settings` go to `training.fit`: loss, margin, mining, lr, optimiser ...
+    `settings` go to `fit`: loss, margin, mining, lr, optimiser ...
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.manual_seed(seed)
         head = networks.SiameseHead(vectors[0].shape[1], dim)
-    pids = split.train.pid.to_numpy()
+    chosen = _shows_somebody(split.train.pid, least=1)
+    train, pids = vectors[0][chosen], split.train.pid[chosen].to_numpy()
     epochs = max(1, round(steps / len(IdentitySampler(pids, identities))))
     settings = {"identities": identities, "epochs": epochs, "seed": seed, **settings}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on so small a network threads wait longer than they work
     try:
-        fit(head, (vectors[0], pids), device="cpu", progress=False, **settings)
+        fit(head, (train, pids), device="cpu", progress=False, **settings)
         query, gallery = (embedding.embed(head, part) for part in vectors[1:])
         return head, ranking.score(query, gallery, split)
     finally:
