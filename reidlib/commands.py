@@ -187,7 +187,9 @@ def train(args) -> str:
     data = datasets.load(args.dataset)
     ranking.true_matches(*data.labels)
     torch.manual_seed(0)
-    model = networks.SiameseNetwork(args.backbone, classes=data.train["pid"].nunique())
+    pids = data.train["pid"]
+    people = pids[pids > 0].nunique()  # neither junk nor distractors
+    model = networks.SiameseNetwork(args.backbone, classes=people)
     settings = {"loss": args.loss, "margin": args.margin, "epochs": args.epochs}
     history = training.fit(model, data, checkpoint=checkpoint, **settings)
     networks.save(model, args.out, **settings, trained_on=data.name)
