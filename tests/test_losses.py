@@ -116,6 +116,22 @@ def test_a_batch_without_triplets_is_zero_with_a_gradient(mining, labels):
     assert value.item() == 0 and torch.equal(x.grad, torch.zeros_like(x))
 
 
+def test_hard_mining_averages_over_anchors_that_have_a_triplet():
+    """Somebody alone in the batch is a negative of others, but the anchor of no triplet."""
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
+    loss = losses.TripletLoss(1.5, normalize=False)
+    violations = [1 - 2 + 1.5, 1 - 5**0.5 + 1.5]
+    assert loss(x, torch.tensor([1, 1, 2])).item() == pytest.approx(sum(violations) / 2, abs=1e-9)
+
+
+def test_semi_hard_triplets_are_in_order_but_within_the_margin():
+    """Of an anchor's negatives one is nearer than its partner, one just farther, one far away."""
+    x = torch.tensor([[0.0], [1.0], [0.9], [1.2], [5.0]], dtype=torch.float64)
+    loss = losses.TripletLoss(0.3, "semi-hard", normalize=False)
+    # From 0 only 1.2 counts; from 1 (with 0 at distance 1) no negative is farther by less than 0.3.
+    assert loss(x, torch.tensor([1, 1, 2, 3, 4])).item() == pytest.approx(0.3 - 0.2, abs=1e-9)
+
+
 @pytest.mark.parametrize("build", [losses.ContrastiveLoss, losses.TripletLoss, losses.MarginLoss])
 @pytest.mark.parametrize("margin", [-0.1, float("nan")])
 def test_margins_below_zero_are_refused(build, margin):

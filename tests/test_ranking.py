@@ -163,6 +163,23 @@ def test_missing_cameras_are_explained():
     assert again.notes == result.notes and again.mAP == result.mAP
 
 
+def test_a_camera_called_0_is_a_known_camera():
+    """Its own images are junk, by any way to ask, and nothing is said to be missing."""
+    labels = [5, 5], [0, 1], [5, 5, 7], [0, 1, 0]
+    nearest_first = [[0.1, 0.3, 0.2], [0.1, 0.2, 0.3]]
+    result = ranking.evaluate_distances(nearest_first, *labels)
+    assert result.first.tolist() == [2, 1] and result.notes == ()
+    assert ranking.junk(*labels).tolist() == [[True, False, False], [False, True, False]]
+    found = ranking.true_matches(*labels)
+    assert (found.rows.tolist(), found.columns.tolist()) == ([0, 1], [1, 0])
+    assert (found.junk_rows.tolist(), found.junk_columns.tolist()) == ([0, 1], [0, 1])
+    features = np.eye(3)[[0, 1]], np.eye(3)
+    genuine, impostor = verification.verification(
+        features[0], *labels[:2], features[1], *labels[2:]
+    )
+    assert genuine.tolist() == [1, 1] and impostor.tolist() == [1, 1]
+
+
 def test_queries_without_identity_are_left_out_and_counted():
     features = np.eye(3)
     result = ranking.evaluate(features, [0, -1, 3], [1, 1, 1], features, [0, -1, 3], [2, 2, 2])
@@ -239,6 +256,12 @@ def test_distances_and_top():
         [[1.0, 0]], [[1.0, 0], [0, 1]], 5, junk=np.array([[True, False]])
     )
     assert indices.tolist() == [[1, -1]] and np.isinf(nearest[0, 1])
+
+
+def test_top_needs_at_least_one():
+    with pytest.raises(ValueError, match="k is 0; expected 1 or more"):
+        distances.top(np.eye(2), np.eye(2), 0)
+    assert distances.top(np.eye(2), np.eye(2), 1)[0].tolist() == [[0], [1]]
 
 
 def test_verification_thresholds():

@@ -33,10 +33,13 @@ def stripes(
         )
     count, height, width = images.shape[:3]
     code, ranges = SPACES[space]
-    flat = images.reshape(count * height, width, 3)
-    flat = flat if code is None else cv2.cvtColor(flat, code)
+    flat = images.reshape(count * height, width, 3)  # OpenCV converts them all as one tall image
+    if code is not None:
+        flat = cv2.cvtColor(flat, code)
     weights = None if background is None else foreground(images, background).ravel()
     stripe = np.arange(height) * stripes // height
+    # All histograms are counted at once: a pixel's number is that of its image and stripe, times
+    # `bins`, plus that of its colour.
     cell = (np.arange(count)[:, None] * stripes + stripe)[:, :, None] * bins
     counts = []
     for channel, span in enumerate(ranges):

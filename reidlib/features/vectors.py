@@ -15,9 +15,6 @@ from reidlib.model.distances import unit
 BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-# Vectors of a track, vectors of two kinds, vectors on disk
-
-
 def aggregate(
     vectors: np.ndarray, tracks, how: str = "mean", weights: np.ndarray | None = None
 ) -> np.ndarray:
@@ -35,14 +32,14 @@ def aggregate(
             f"{len(vectors)} vectors, {len(tracks)} tracks, {len(weights)} weights; expected as "
             "many of each"
         )
-    valid = np.isfinite(vectors).all(axis=1)
+    valid = np.isfinite(vectors).all(axis=1)  # an image that could not be read has a row of NaN
     if not (weights[valid] >= 0).all():
         raise ValueError("a weight is NaN or below 0; expected 0 or more for each vector")
     names, inverse = np.unique(tracks, return_inverse=True)
     result = np.full((len(names), vectors.shape[1]), np.nan, np.float32)
     inverse = pd.Series(inverse)[valid]
     for i, rows in inverse.groupby(inverse).groups.items():
-        part, weight = vectors[rows], weights[rows] + 1e-12
+        part, weight = vectors[rows], weights[rows] + 1e-12  # all may be 0
         one = np.median(part, axis=0) if how == "median" else weight @ part / weight.sum()
         result[i] = unit(one)
     return result

@@ -21,6 +21,7 @@ def distances(a, b, metric: str = "cosine") -> np.ndarray:
     a, b = features(a, b, metric)
     if metric == "cosine":
         return 1 - unit(a) @ unit(b).T
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: one matrix product, where differences would take (N, M, D).
     squared = squares(a)[:, None] + squares(b) - 2 * (a @ b.T)
     return np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
 
@@ -32,22 +33,25 @@ def top(query, gallery, k: int = 10, *, metric: str = "cosine", junk=None):
     as `ranking.junk` gives it; where fewer than `k` remain, the index is -1 and the distance inf.
     """
     query, gallery = features(query, gallery, metric)
+    if k < 1:
+        raise ValueError(f"k is {k}; expected 1 or more")
     k = min(k, len(gallery))
     indices, nearest = np.empty((len(query), k), np.int64), np.empty((len(query), k), query.dtype)
     for start in range(0, len(query), 128):
         rows = slice(start, start + 128)
-        away = distances(query[rows], gallery, metric)
+        block = distances(query[rows], gallery, metric)
         if junk is not None:
-            away[junk[rows]] = np.inf
-        best = np.argpartition(away, k - 1, axis=1)[:, :k]
+            block[junk[rows]] = np.inf
+        # A partition finds the k nearest without sorting the rest.
+        best = np.argpartition(block, k - 1, axis=1)[:, :k]
         # Of equals at the border it takes any, where gallery order is promised.
-        border = np.take_along_axis(away, best, axis=1).max(axis=1, keepdims=True)
-        for row in np.flatnonzero((away <= border).sum(axis=1) > k):
-            best[row] = np.argsort(away[row], kind="stable")[:k]
-        best.sort(axis=1)
-        order = np.argsort(np.take_along_axis(away, best, axis=1), axis=1, kind="stable")
+        border = np.take_along_axis(block, best, axis=1).max(axis=1, keepdims=True)
+        for row in np.flatnonzero((block <= border).sum(axis=1) > k):
+            best[row] = np.argsort(block[row], kind="stable")[:k]
+        best.sort(axis=1)  # gallery order, which a stable sort by distance keeps among equals
+        order = np.argsort(np.take_along_axis(block, best, axis=1), axis=1, kind="stable")
         indices[rows] = np.take_along_axis(best, order, axis=1)
-        nearest[rows] = np.take_along_axis(away, indices[rows], axis=1)
+        nearest[rows] = np.take_along_axis(block, indices[rows], axis=1)
     indices[np.isinf(nearest)] = -1
     return indices, nearest
 
@@ -65,58 +69,93 @@ def rerank(query, gallery, k1: int = 20, k2: int = 6, weight: float = 0.3, *, th
         raise ValueError(f"k1={k1}, k2={k2}, weight={weight}; expected 1 or more, weight 0 to 1")
     query, gallery = features(query, gallery)
     x = unit(np.concatenate([query, gallery]).astype(np.float32))
-    size = len(x)
-    neighbours = np.empty((size, min(max(k1 + 1, k2), size)), np.int64)
-    furthest = np.empty(size, np.float32)
-    original = np.empty((len(query), len(gallery)), np.float32)
+    width = min(max(k1 + 1, k2), len(x))
+    neighbours, furthest, original = _neighbourhoods(x, len(query), width, threads)
+    sets = _reciprocal_sets(x, neighbours, furthest, k1)
+    # An image takes the mean of its neighbours' sets: what one of them missed, another has.
+    sets = (_towards(neighbours, k2) @ sets / min(k2, len(x))).tocsr()
+    original /= furthest[: len(query), None]
+    return _blended(sets[: len(query)], sets[len(query) :].tocsc(), original, weight)
 
-    def nearest(start: int, stop: int) -> None:
-        away = x[start:stop] @ x.T
-        away *= -2
-        away += 2
-        furthest[start:stop] = away.max(axis=1)
-        inside = max(0, min(stop, len(query)) - start)
-        original[start : start + inside] = away[:inside, len(query) :]
-        width = neighbours.shape[1]
-        best = np.argpartition(away, width - 1, axis=1)[:, :width]
-        order = np.argsort(np.take_along_axis(away, best, axis=1), axis=1)
+
+def _neighbourhoods(
+    x: np.ndarray, queries: int, width: int, threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what re-ranking needs of all distances between the rows of `x`, block by block.
+
+    That is the `width` nearest of each row, nearest first (as indices), its largest squared
+    distance, and the squared distances of the first `queries` rows to those after them.
+    """
+    neighbours = np.empty((len(x), width), np.int64)
+    furthest = np.empty(len(x), np.float32)
+    original = np.empty((queries, len(x) - queries), np.float32)
+
+    def look(start: int, stop: int) -> None:
+        squared = x[start:stop] @ x.T  # |a - b|^2 is 2 - 2 ab between unit rows
+        squared *= -2
+        squared += 2
+        furthest[start:stop] = squared.max(axis=1)
+        asked = max(0, min(stop, queries) - start)
+        original[start : start + asked] = squared[:asked, queries:]
+        best = np.argpartition(squared, width - 1, axis=1)[:, :width]
+        order = np.argsort(np.take_along_axis(squared, best, axis=1), axis=1)
         neighbours[start:stop] = np.take_along_axis(best, order, axis=1)
 
-    in_blocks(nearest, size, 128, threads)
-    furthest = np.maximum(furthest, np.finfo(np.float32).tiny)  # all images alike
+    in_blocks(look, len(x), 128, threads)
+    return neighbours, np.maximum(furthest, np.finfo(np.float32).tiny), original  # 0 if all alike
 
-    def towards(k: int) -> sparse.csr_array:
-        """Row i marks its k first neighbours."""
-        chosen = neighbours[:, :k]
-        starts = np.arange(size + 1) * chosen.shape[1]
-        ones = np.ones(chosen.size, np.float32)
-        return sparse.csr_array((ones, chosen.ravel(), starts), shape=(size, size))
 
-    def reciprocal(k: int) -> sparse.csr_array:
-        """Row i marks those of its neighbours that have i among theirs."""
-        forward = towards(k + 1)
-        return (forward * forward.T).tocsr()
+def _towards(neighbours: np.ndarray, k: int) -> sparse.csr_array:
+    """Return a matrix of zeros and ones whose row i marks the `k` first neighbours of image i."""
+    size, chosen = len(neighbours), neighbours[:, :k]
+    starts = np.arange(size + 1) * chosen.shape[1]
+    ones = np.ones(chosen.size, np.float32)
+    return sparse.csr_array((ones, chosen.ravel(), starts), shape=(size, size))
 
-    wide, narrow = reciprocal(k1), reciprocal(int(np.around(k1 / 2)))
-    # A neighbour brings its own narrow set if more than 2/3 of it lies in the wide set already.
+
+def _reciprocal(neighbours: np.ndarray, k: int) -> sparse.csr_array:
+    """Return a matrix whose row i marks those of its `k` neighbours that have i among theirs.
+
+    Everybody may be near to a popular image; that it is near to them in turn says more.
+    """
+    forward = _towards(neighbours, k + 1)  # the nearest of all is the image itself
+    return (forward * forward.T).tocsr()
+
+
+def _reciprocal_sets(
+    x: np.ndarray, neighbours: np.ndarray, furthest: np.ndarray, k1: int
+) -> sparse.csr_array:
+    """Return each image's set of k-reciprocal neighbours as weights that fall with distance, sum 1.
+
+    A neighbour brings its own set of half the width if more than 2/3 of it lies in the image's set
+    already: friends of friends are let in where most of them are friends (Zhong et al., 2017).
+    """
+    wide, narrow = _reciprocal(neighbours, k1), _reciprocal(neighbours, int(np.around(k1 / 2)))
     shared = (wide @ narrow.T) * wide
     needed = wide.multiply(narrow.sum(axis=1)).tocsr()
-    shared = (3 * shared > 2 * needed).astype(np.float32)
-    sets = (wide + shared @ narrow).tocsr()
-    ends = sets.indptr
-    for i in range(size):
-        inside = sets.indices[ends[i] : ends[i + 1]]
-        weights = np.exp((2 * (x[inside] @ x[i]) - 2) / furthest[i])
-        sets.data[ends[i] : ends[i + 1]] = weights / weights.sum()
-    sets = (towards(k2) @ sets / min(k2, size)).tocsr()
+    friends = (3 * shared > 2 * needed).astype(np.float32)
+    sets = (wide + friends @ narrow).tocsr()
+    for i in range(len(x)):
+        cells = slice(sets.indptr[i], sets.indptr[i + 1])
+        members = sets.indices[cells]
+        weights = np.exp((2 * (x[members] @ x[i]) - 2) / furthest[i])
+        sets.data[cells] = weights / weights.sum()
+    return sets
 
-    queries, columns = sets[: len(query)], sets[len(query) :].tocsc()
-    original /= furthest[: len(query), None]
-    for i in range(len(query)):
+
+def _blended(queries, gallery, original: np.ndarray, weight: float) -> np.ndarray:
+    """Return the Jaccard distances between weighted sets, blended with the original distances.
+
+    `queries` are sparse rows, `gallery` sparse columns, one column an image that may be a member.
+    The Jaccard distance is 1 - |A and B| / |A or B|, where "and" adds up the smaller weights; as
+    all weights of a set add up to 1, "or" is 2 minus that.
+    """
+    for i in range(len(original)):
         own = slice(queries.indptr[i], queries.indptr[i + 1])
-        lists = columns[:, queries.indices[own]]
-        smaller = np.minimum(lists.data, np.repeat(queries.data[own], np.diff(lists.indptr)))
-        common = np.bincount(lists.indices, smaller, len(gallery))
+        # Only images that share a member with the query are visited: the others have distance 1.
+        holders = gallery[:, queries.indices[own]]
+        smaller = np.minimum(holders.data, np.repeat(queries.data[own], np.diff(holders.indptr)))
+        common = np.bincount(holders.indices, smaller, original.shape[1])
         original[i] = (1 - common / (2 - common)) * (1 - weight) + original[i] * weight
     return original
 
@@ -131,8 +170,8 @@ def features(a, b, metric: str = "cosine") -> tuple[np.ndarray, np.ndarray]:
             f"features have shapes {a.shape} and {b.shape}; expected (N, D) and (M, D), not empty, "
             "from the same extractor"
         )
-    double = np.float64 in (a.dtype, b.dtype)
-    a, b = (v.astype(np.float64 if double else np.float32, copy=False) for v in (a, b))
+    kind = np.float64 if np.float64 in (a.dtype, b.dtype) else np.float32
+    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
     for values in (a, b):
         broken = ~np.isfinite(squares(values))
         if broken.any():
@@ -161,5 +200,6 @@ def in_blocks(work: Callable[[int, int], None], total: int, block: int, threads:
     threads waiting.
     """
     starts = range(0, total, block)
+    stops = [min(start + block, total) for start in starts]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda start: work(start, min(start + block, total)), starts))
+        list(pool.map(work, starts, stops))  # to the end, so that an error in one is raised

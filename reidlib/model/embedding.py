@@ -21,9 +21,12 @@ def to_input(batch: np.ndarray, device: torch.device | str = "cpu") -> torch.Ten
     if batch.ndim == 2:
         return torch.from_numpy(batch).to(device, torch.float32)
     values = torch.from_numpy(np.ascontiguousarray(batch)).to(device).float()
-    # As transforms.normalise, by row of pixels, in the network's own threads: three times as fast.
-    statistics = transforms.NORMALISATIONS["imagenet"]
-    mean, std = (torch.tensor(s, device=device).repeat(batch.shape[2]) for s in statistics)
+    # (v / 255 - mean) / std, as transforms.normalise, but by one multiplication and one addition,
+    # by row of pixels, in the network's own threads: three times as fast.
+    mean, std = (
+        torch.tensor(statistic, device=device).repeat(batch.shape[2])
+        for statistic in transforms.NORMALISATIONS["imagenet"]
+    )
     rows = values.view(-1, len(mean))
     torch.addcmul(-mean / std, rows, 1 / (255 * std), out=rows)
     return values.permute(0, 3, 1, 2)
@@ -31,12 +34,18 @@ def to_input(batch: np.ndarray, device: torch.device | str = "cpu") -> torch.Ten
 
 @torch.inference_mode()
 def embed(model: nn.Module, images: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Return unit embeddings (N, dim) of uint8 images (N, H, W, 3) or of feature vectors (N, D)."""
+    """Return unit embeddings (N, dim) of uint8 images (N, H, W, 3) or of feature vectors (N, D).
+
+    `batch` rows go through the network at a time; the model is left in the mode that it was in.
+    """
     keep_freed_memory()
     device = next(model.parameters()).device
-    training, _ = model.training, model.eval()
-    starts = range(0, len(images), batch)
-    parts = [model(to_input(images[i : i + batch], device)).float().cpu().numpy() for i in starts]
+    training = model.training
+    model.eval()  # batch normalisation by what training has seen, not by the neighbours in a batch
+    parts = []
+    for start in range(0, len(images), batch):
+        inputs = to_input(images[start : start + batch], device)
+        parts.append(model(inputs).float().cpu().numpy())
     model.train(training)
     return np.concatenate(parts) if parts else np.zeros((0, model.dim), np.float32)
 

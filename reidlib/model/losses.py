@@ -22,6 +22,7 @@ class PairwiseLoss(nn.Module):
         self.margin, self.normalize = margin, normalize
 
     def extra_repr(self) -> str:
+        """Name the settings in the loss's repr; what torch adds to a module is not among them."""
         given = {k: v for k, v in vars(self).items() if k[0] != "_" and k != "training"}
         return ", ".join(f"{name}={value}" for name, value in given.items())
 
@@ -70,6 +71,9 @@ class TripletLoss(PairwiseLoss):
 
     def compare(self, d, positive, negative):
         if self.mining == "hard":
+            # Most triplets of a batch are easy, and an average over all of them would hardly move;
+            # the hardest of each anchor moves as long as anything is in the wrong order. An anchor
+            # without a partner, or without a stranger, has no triplet and does not count.
             d_ap = d.masked_fill(~positive, -torch.inf).amax(dim=1)
             d_an = d.masked_fill(~negative, torch.inf).amin(dim=1)
             anchors = positive.any(dim=1) & negative.any(dim=1)
@@ -78,8 +82,10 @@ class TripletLoss(PairwiseLoss):
         gap = d[anchor, partner][:, None] - d[anchor]  # d_ap - d_an: a row a pair, a column a third
         triplets = negative[anchor]
         if self.mining == "semi-hard":
+            # From a cold start the hardest triplets can pull everybody onto one point: these are
+            # in the right order already, only not by enough.
             triplets = triplets & (gap < 0) & (gap > -self.margin)
-        violation = F.relu(gap + self.margin) * triplets
+        violation = F.relu(gap + self.margin).masked_fill(~triplets, 0)
         return violation.sum() / violation.count_nonzero().clamp(min=1)
 
 
@@ -98,6 +104,7 @@ class MarginLoss(PairwiseLoss):
         pull = F.relu(self.margin + d[positive] - self.beta)
         push = F.relu(self.margin - d[negative] + self.beta)
         violation = torch.cat([pull, push])
+        # Strangers that are far apart already are most of the pairs, and say nothing any more.
         return mean(violation[violation > 0])
 
 
@@ -123,6 +130,7 @@ def distances(x: torch.Tensor) -> torch.Tensor:
     """Return the Euclidean distances between all rows, (N, N), with a finite gradient at zero."""
     squared = x.square().sum(dim=1)
     d2 = squared[:, None] + squared[None, :] - 2 * x @ x.T
+    # The slope of a square root is infinite at zero, where one image is drawn twice.
     return d2.clamp(min=torch.finfo(x.dtype).eps).sqrt()
 
 

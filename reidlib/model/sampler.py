@@ -11,6 +11,9 @@ import numpy as np
 class IdentitySampler:
     """Batches of `identities` x `images` row indices, so that every row has partners in its batch.
 
+    In a batch drawn at random from many people hardly anybody would be there twice, and there would
+    be no positive pair to learn from: hence the "PK batches" of Hermans, Beyer, Leibe (2017).
+
     Each pass over all people is in a new random order. A person with fewer than `images` images is
     drawn with repetition. Iterating gives the batches of one epoch, about as many rows as there are
     images; `epoch` says which. Raises ValueError for fewer than two people.

@@ -13,7 +13,8 @@ LABELS = np.repeat([1, 2, 3], 4)  # three people, four images each
 def start(seed: int = 0) -> np.ndarray:
     """Return where the twelve points begin, (12, 2): each person a loose cloud over the others'."""
     rng = np.random.default_rng(seed)
-    centres = 0.45 * np.array([[np.cos(a), np.sin(a)] for a in np.radians([90, 210, 330])])
+    angles = np.radians([90, 210, 330])
+    centres = 0.45 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return centres[LABELS - 1] + rng.normal(0, 0.45, (len(LABELS), 2))
 
 
@@ -49,31 +50,30 @@ def world(
     """
     from reidlib.model import losses
 
-    measure = {
-        "contrastive": lambda: losses.ContrastiveLoss(margin, normalize=False),
-        "triplet": lambda: losses.TripletLoss(margin, mining, normalize=False),
-        "margin": lambda: losses.MarginLoss(margin, beta, normalize=False),
-    }[loss]()
+    measure = losses.make(loss, margin, mining, beta)
+    measure.normalize = False
     path = move(measure, start(seed), steps)
     points = path[-1]
     value, slope = gradient(measure, points)
-    away = np.linalg.norm(points[:, None] - points, axis=2)
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
     same = LABELS[:, None] == LABELS
     partners = same & ~np.eye(len(LABELS), dtype=bool)
-    wrong = away[:, :, None] > away[:, None, :]
-    wrong = wrong[partners[:, :, None] & ~same[:, None, :]].mean()
-    moving = int((np.linalg.norm(slope, axis=1) > 1e-4).sum())
-    farthest = away[0][partners[0]].max()
-    rings = {
-        "contrastive": {"margin: strangers inside are pushed": margin},
-        "triplet": {"farthest partner": farthest, "plus margin": farthest + margin},
-        "margin": {"beta - margin": max(beta - margin, 0), "beta + margin": beta + margin},
-    }[loss]
+    # A triplet (anchor, partner, stranger) is in the wrong order if the stranger is nearer.
+    triplets = partners[:, :, None] & ~same[:, None, :]
+    wrong = (distances[:, :, None] > distances[:, None, :])[triplets].mean()
+    moving = np.count_nonzero(np.linalg.norm(slope, axis=1) > 1e-4)
+    farthest = distances[0, partners[0]].max()
+    if loss == "contrastive":
+        rings = {"margin: strangers inside are pushed": margin}
+    elif loss == "triplet":
+        rings = {"farthest partner": farthest, "plus margin": farthest + margin}
+    else:
+        rings = {"beta - margin": max(beta - margin, 0), "beta + margin": beta + margin}
     name = f"{loss}, {mining}" if loss == "triplet" else loss
     title = f"{name}, margin {margin:g}, after {steps} steps"
     sentence = (
-        f"Loss {value:.3f}. Farthest pair of one person {away[same].max():.2f}, nearest of two "
-        f"{away[~same].min():.2f}. {wrong:.0%} of the triplets are in the wrong order; {moving} of "
-        f"{len(points)} points still move."
+        f"Loss {value:.3f}. Farthest pair of one person {distances[same].max():.2f}, nearest of "
+        f"two {distances[~same].min():.2f}. {wrong:.0%} of the triplets are in the wrong order; "
+        f"{moving} of {len(points)} points still move."
     )
     return plots.forces(points, LABELS, slope, rings, 0, path, title), sentence

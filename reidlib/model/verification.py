@@ -18,12 +18,16 @@ def roc(genuine, impostor) -> pd.DataFrame:
     """
     genuine, impostor = _sorted(genuine, "genuine"), _sorted(impostor, "impostor")
     threshold = np.unique(genuine)
-    fmr, tmr = (np.searchsorted(v, threshold, "right") / len(v) for v in (impostor, genuine))
+    fmr = np.searchsorted(impostor, threshold, side="right") / len(impostor)
+    tmr = np.searchsorted(genuine, threshold, side="right") / len(genuine)
     return pd.DataFrame({"threshold": threshold, "fmr": fmr, "tmr": tmr})
 
 
 def equal_error_rate(genuine, impostor) -> tuple[float, float]:
-    """Return the lowest rate that neither error exceeds, and the threshold that gives it."""
+    """Return the lowest rate that neither error exceeds, and the threshold that gives it.
+
+    Between samples the two errors seldom meet exactly, so the larger of them is kept lowest.
+    """
     curve = roc(genuine, impostor)
     error = np.maximum(curve.fmr, 1 - curve.tmr)
     return float(error.min()), float(curve.threshold[error.idxmin()])
@@ -37,7 +41,8 @@ def threshold_at(fmr: float, impostor) -> float:
     if not 0 <= fmr < 1:
         raise ValueError(f"fmr is {fmr}; expected a share from 0 to below 1, such as 0.001")
     impostor = _sorted(impostor, "impostor")
-    allowed = int(fmr * len(impostor) + 1e-9)  # 0.29 * 100 is 28.999...
+    allowed = int(fmr * len(impostor) + 1e-9)  # as a float 0.29 * 100 is 28.999...
+    # Just under the first distance that may not match, since equal ones would match with it.
     return float(np.nextafter(impostor[allowed], -np.inf, dtype=impostor.dtype))
 
 
