@@ -133,10 +133,23 @@ def test_semi_hard_triplets_are_in_order_but_within_the_margin():
 
 
 @pytest.mark.parametrize("build", [losses.ContrastiveLoss, losses.TripletLoss, losses.MarginLoss])
-@pytest.mark.parametrize("margin", [-0.1, float("nan")])
+@pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
 def test_margins_below_zero_are_refused(build, margin):
     with pytest.raises(ValueError, match="margin is .*at least 0"):
         build(margin)
+
+
+def test_a_margin_of_zero_is_a_margin_and_the_repr_names_it():
+    """A checkpoint tells losses of one's own apart by their repr."""
+    assert repr(losses.TripletLoss(0)) == "TripletLoss(margin=0, normalize=True, mining=hard)"
+
+
+@pytest.mark.parametrize("loss", EVERY, ids=lambda loss: getattr(loss, "mining", "pairs"))
+def test_embeddings_that_add_up_to_zero_are_embeddings_like_others(loss):
+    x = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], requires_grad=True)
+    value = loss(x, torch.tensor([1, 1]))
+    value.backward()
+    assert torch.isfinite(value) and torch.isfinite(x.grad).all()
 
 
 def test_names_and_shapes_are_checked():
