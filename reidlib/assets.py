@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -126,6 +126,27 @@ def check_writable(*paths: str | Path) -> None:
     """Raise OSError if one of these files could not be written; makes their folders."""
     for path in paths:
         _temporary(Path(path)).unlink()
+
+
+def refuse_overwriting(
+    inputs: Iterable[str | Path | None], targets: Iterable[str | Path | None]
+) -> None:
+    """Raise ValueError if a file to write is one of the inputs, or would be written twice.
+
+    Links are followed. None is passed over, and so is an input under whose name no file lies: the
+    number of a webcam, an address, the name of a network.
+    """
+    given = {Path(source).resolve() for source in inputs if source and os.path.exists(source)}
+    taken: set[Path] = set()
+    for target in filter(None, targets):
+        place = Path(target).resolve()
+        if place in given:
+            raise ValueError(
+                f"the result would write over {target}, which is the input; choose another output"
+            )
+        if place in taken:
+            raise ValueError(f"{target} would be written twice; give each output a name of its own")
+        taken.add(place)
 
 
 def fetch(url: str, name: str, checksum: str = "", timeout: float = 20.0) -> Path:

@@ -158,14 +158,8 @@ def _film(path: Path | None, fps: float):
 
 def check_targets(sources: Sequence, targets: Sequence[Path | None]) -> None:
     """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
-    given = [Path(source).resolve() for source in sources if source and Path(source).exists()]
-    taken = {*given, *(path / video.INDEX for path in given)}
-    for target in filter(None, targets):
-        if target.resolve() in taken:
-            raise ValueError(f"{target} is the input, or written twice; give another file to write")
-        if target.is_dir():
-            raise ValueError(f"{target} is a folder; give the name of a file")
-        taken.add(target.resolve())
+    indices = [Path(source) / video.INDEX for source in sources if source]
+    assets.refuse_overwriting([*sources, *indices], targets)
     assets.check_writable(*filter(None, targets))
 
 

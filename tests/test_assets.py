@@ -133,3 +133,16 @@ def test_cache_is_made_when_needed(tmp_path, monkeypatch):
     monkeypatch.delenv("REIDLIB_CACHE")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     assert assets.cache() == tmp_path / "home" / ".cache" / "reidlib"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_no_input_is_an_output_and_no_output_is_written_twice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").touch()
+    (tmp_path / "link.mp4").symlink_to("clip.mp4")
+    assets.refuse_overwriting(["clip.mp4", "0", None, "a" * 300], ["0", "out.txt", None])
+    for name in ("clip.mp4", tmp_path / "clip.mp4", "link.mp4", "sub/../clip.mp4"):
+        with pytest.raises(ValueError, match="would write over .*mp4, which is the input"):
+            assets.refuse_overwriting([None, "clip.mp4"], ["out.txt", name])
+    with pytest.raises(ValueError, match="written twice"):
+        assets.refuse_overwriting([], ["out.txt", "./out.txt"])

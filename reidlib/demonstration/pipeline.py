@@ -204,14 +204,11 @@ def link(
     return matching.identify(table, rows, rows["identity"]), vectors, rows, means
 
 
-def _refuse_to_overwrite(found: Sequence[Clip], out: Path) -> None:
-    """Raise ValueError if a video or a truth lies where something will be written."""
-    names = [f"{clip.camera}.mp4" for clip in found] + [f"{films.TOGETHER}.mp4", "identities.csv"]
-    names += [f"tracks/{clip.camera}.txt" for clip in found] + ["features.csv", "."]
-    taken = {(out / name).resolve() for name in names}
-    for path in (path for clip in found for path in (clip.path, clip.truth_file) if path):
-        if path.resolve() in taken:
-            raise ValueError(f"--out {out} would write over {path}; choose another folder")
+def _outputs(found: Sequence[Clip], out: Path) -> list[Path]:
+    """Return the folder and the files in it that could have the name of a video or a truth."""
+    films_made = [out / f"{name}.mp4" for name in (films.TOGETHER, *(c.camera for c in found))]
+    tracks = [out / "tracks" / f"{clip.camera}.txt" for clip in found]
+    return [out, *films_made, *tracks, out / "identities.csv", out / "features.csv"]
 
 
 def run(
@@ -233,7 +230,8 @@ def run(
     """
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
-    _refuse_to_overwrite(found, out)
+    given = [path for clip in found for path in (clip.path, clip.truth_file)]
+    assets.refuse_overwriting(given, _outputs(found, out))
     assets.check_writable(out / "report.html")
     detector, extractor = detector or detectors.load(), extractor or extractors.load()
     laps = [("detecting, tracking, embedding", time.perf_counter())]
