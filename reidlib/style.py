@@ -142,6 +142,15 @@ def heat_map(
         ax.tick_params(axis="x", rotation=90)
 
 
+def plain_text(text: object) -> str:
+    """Return the name of a file or a camera as Matplotlib shows it letter by letter.
+
+    Between two dollar signs it would read mathematics, and fail where there is none; what a file
+    system allows and no text may hold becomes a question mark.
+    """
+    return str(text).encode("utf-8", "replace").decode().replace("$", r"\$")
+
+
 def frame(ax, edge, width: float = 3.0, style="-") -> None:
     """Put a coloured border around a picture."""
     for spine in ax.spines.values():

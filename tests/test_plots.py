@@ -145,6 +145,15 @@ def test_save_writes_the_whole_file_or_nothing(tmp_path):
         style.save(figure, tmp_path / "file" / "a.png")
 
 
+@pytest.mark.parametrize("name", ["$\\frac$.mp4", "a$b$", "$5", r"a\$b$c", "caf\udce9$1$"])
+def test_names_are_not_mathematics(name):
+    figure, ax = style.axes(3, 2)
+    title = ax.set_title(style.plain_text(name))
+    style.png(figure)
+    shown, mathematics = title._preprocess_math(title.get_text())
+    assert not mathematics and shown == name.replace("\udce9", "?")
+
+
 def test_grid_names_every_image_and_refuses_nothing(crops):
     figure = style.grid(crops, [f"t{i}" for i in range(6)], columns=4, title="six")
     image_of(figure)
