@@ -200,7 +200,7 @@ def parse_every(every: int | str) -> int | float:
     (25, 1.0, 0.5, 120.0)
     """
     match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*(ms|s|min)", str(every).strip())
-    if not match or float(match[1] or match[2]) == 0:
+    if not match or float(match[1] or match[2]) < 1e-3:
         raise ValueError(
             f"every={every!r} is no step; give frames such as 25, or a time such as '1s' or '2min'"
         )
