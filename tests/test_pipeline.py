@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import urllib.parse
 
 import cv2
 import numpy as np
@@ -202,6 +203,30 @@ def test_side_by_side_follows_the_clock(plaza, tmp_path):
     assert video.probe(tmp_path / "side_by_side.mp4").frames == 30
 
 
+def frames_at(*seconds):
+    return iter([(now, np.full((2, 2, 3), 100 + 10 * i)) for i, now in enumerate(seconds)])
+
+
+def shown(pictures):
+    return [[int(picture[0, 0, 0]) for picture in tick] for tick in pictures]
+
+
+def test_a_camera_keeps_its_latest_picture_and_then_goes_dark():
+    black = np.zeros((2, 2, 3), int)
+    fast = films.Screen(frames_at(0.0, 0.5, 1.0, 1.5), black)
+    slow = films.Screen(frames_at(0.5, 0.9), black)  # its second frame comes between two ticks
+    none = films.Screen(iter([]), black)
+    pictures = shown(films.on_one_clock([fast, slow, none], fps=2))
+    assert pictures == [[100, 0, 0], [110, 100, 0], [120, 110, 0], [130, 27, 0]]
+
+
+def test_the_clock_leaps_where_no_camera_runs():
+    black = np.zeros((2, 2, 3), int)
+    early, late = films.Screen(frames_at(100.0), black), films.Screen(frames_at(107.5), black)
+    assert shown(films.on_one_clock([early, late], fps=10)) == [[100, 0], [25, 100]]
+    assert shown(films.on_one_clock([films.Screen(iter([]), black)], fps=10)) == []
+
+
 def test_clocks_names_and_lengths_are_as_given(plaza, tmp_path):
     truth = [plaza[0].with_suffix(".txt"), None]
     options = {"names": ["door", "yard"], "starts": [100.0, 107.5], "seconds": 2}
@@ -318,21 +343,57 @@ def test_json_is_plain(tmp_path):
 
 
 def test_links_reach_files_with_odd_names(tmp_path):
-    (tmp_path / "a #1?.mp4").write_bytes(b"film")
-    text = report.links([tmp_path / "a #1?.mp4"])
+    names = ["film.mp4", "a #1?.mp4"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"film")
+    text = report.render(films=[tmp_path / name for name in names])
     assert 'href="a%20%231%3F.mp4"' in text and ">a #1?.mp4<" in text
 
 
-def test_report_escapes_what_it_is_given(tmp_path):
+def test_report_escapes_what_it_is_given():
     table = report.table(pd.DataFrame({"value": ["<b>", 1.23456]}, index=["x", "y"]))
     assert "&lt;b&gt;" in table and "<b>" not in table
-    page = report.page("A <title>", "lead & more", [report.facts({"people": "<3"})])
+    page = report.render(title="A <title>", lead="lead & more", facts={"people": "<3"})
     assert "A &lt;title&gt;" in page and "lead &amp; more" in page and "&lt;3" in page
     assert "prefers-color-scheme: dark" in page and "@media print" in page
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows fewer names")
+def test_names_that_are_html_do_no_harm_in_the_report(plaza, tmp_path):
+    name = "<img src=x onerror=alert(1)>\"'&amp;"
+    odd = tmp_path / f"{name}.mp4"
+    odd.write_bytes(plaza[0].read_bytes())
+    out = tmp_path / "out"
+    metrics = pipeline.run([odd, plaza[1]], out, detector=detector, extractor=extractor)
+    assert list(metrics["cameras"]) == [name, "b"]
+    assert len(list(out.glob("*.png"))) == 4
+    text = (out / "report.html").read_text("utf-8")
+    assert "&lt;img src=x" in text and "<img src=x" not in text and "&amp;amp;" in text
+    links = re.findall(r'href="([^"]*)"', text)
+    films = {os.fsencode(path.name) for path in out.glob("*.mp4")}
+    assert {urllib.parse.unquote_to_bytes(link) for link in links} == films
+
+
+def test_the_report_has_all_sections_and_its_scores(result):
+    out, metrics = result
+    text = (out / "report.html").read_text("utf-8")
+    assert len(re.findall("<h2>", text)) == 7 and "{{" not in text and "{%" not in text
+    rank = metrics["between cameras"]
+    sentence = ", ".join(f"{name} {value:.2f}" for name, value in rank.items())
+    assert f"Looking for each track in the other cameras: {sentence}.</p>" in text
+    assert "cosine distance" in text and "imilar" not in text
+
+
+def test_rankings_are_by_cosine_distance():
+    rows = pd.DataFrame({"camera": list("aabb"), "pid": [1, 2, 1, 2], "identity": [1, 2, 1, 2]})
+    embeddings = np.array([[1, 0], [0, 1], [0.8, 0.6], [0, 1]], np.float32)
+    ranked = summary.rankings(rows.assign(frames=[40, 30, 20, 10]), embeddings)
+    assert [(ranking.query, ranking.gallery) for ranking in ranked] == [(0, [2, 3]), (1, [3, 2])]
+    np.testing.assert_allclose([ranking.distances for ranking in ranked], [[0.2, 1], [0, 0.4]])
+
+
 def test_a_long_film_is_linked_instead_of_embedded(tmp_path, monkeypatch):
     (tmp_path / "film.mp4").write_bytes(b"x" * 100)
-    assert "data:video/mp4;base64," in report.film(tmp_path / "film.mp4", "a film")
+    assert "data:video/mp4;base64," in report.render(films=[tmp_path / "film.mp4"])
     monkeypatch.setattr(report, "EMBED_BELOW", 10)
-    assert '<video src="film.mp4"' in report.film(tmp_path / "film.mp4", "a film")
+    assert '<video src="film.mp4"' in report.render(films=[tmp_path / "film.mp4"])

@@ -7,6 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,56 +19,75 @@ from reidlib import assets
 from reidlib.demonstration import matching
 from reidlib.model import ranking
 
-LATE = " late"
+LATE = " late"  # follows the camera's name in the second half of its tracks
+MOST_PEOPLE = 12  # in the picture of who is who
+MOST_POINTS = 400  # in the map of embeddings
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A query and the tracklets nearest to it, as row numbers of the tracklets, nearest first."""
+
+    query: int
+    gallery: list[int]
+    distances: list[float]  # cosine, one for each of the gallery
 
 
 def rankings(
     rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8, early: bool = False
-) -> list:
-    """Return (query row, gallery rows best first) for the longest tracklets of different people.
+) -> list[Ranking]:
+    """Rank for the longest tracklets of `queries` people the tracklets of the other cameras.
 
-    The gallery of a query is every tracklet of the other cameras. Where the truth is known, only
-    people whom several cameras saw are looked for: the others cannot be found. With `early`, late
-    halves are not looked for.
+    `rows` are tracklets as from matching.tracklets with identity and pid, `vectors` (N, D) theirs,
+    of unit length. Where the truth is known, only people whom several cameras saw are looked for:
+    the others cannot be found. With `early`, the late halves of `early_and_late` are not looked
+    for.
     """
-    shared = rows[rows["pid"] >= 0].groupby("pid")["camera"].transform("nunique") > 1
-    some = rows.loc[shared.index[shared]] if shared.any() else rows
+    several = rows[rows["pid"] >= 0].groupby("pid")["camera"].transform("nunique") > 1
+    candidates = rows.loc[several.index[several]] if several.any() else rows
     if early:
-        some = some[~some["camera"].str.endswith(LATE)]
-    chosen = some.sort_values("frames", ascending=False).drop_duplicates("identity").index
-    camera, pairs = rows["camera"].to_numpy(), []
-    for query in chosen:
+        candidates = candidates[~candidates["camera"].str.endswith(LATE)]
+    longest = candidates.sort_values("frames", ascending=False).drop_duplicates("identity").index
+    ranked, camera = [], rows["camera"].to_numpy()
+    for query in longest.tolist():
         others = np.flatnonzero(camera != camera[query])
-        best = np.argsort(-(vectors[others] @ vectors[query]), kind="stable")[:length]
-        if len(others):
-            pairs.append((int(query), others[best].tolist()))
-    return pairs[:queries]
+        distances = 1 - vectors[others] @ vectors[query]
+        nearest = np.argsort(distances, kind="stable")[:length]
+        if len(nearest):
+            ranked.append(Ranking(query, others[nearest].tolist(), distances[nearest].tolist()))
+    return ranked[:queries]
 
 
 def picture(crops: Mapping, row) -> np.ndarray:
-    """Return the crop nearest to the middle of a tracklet; `crops` is camera to track to crops."""
+    """Return the crop taken nearest to the middle of a tracklet, grey if none was kept.
+
+    `crops` is camera to track to (frame, image) pairs; the late half of a camera has those of the
+    whole.
+    """
     camera = row.camera if row.camera in crops else row.camera.removesuffix(LATE)
     kept = crops[camera].get(row.track, [])
     middle = (row.first + row.last) / 2
     blank = (0, np.full((128, 64, 3), 128, np.uint8))
-    return min(kept, key=lambda item: abs(item[0] - middle), default=blank)[1]
+    _, image = min(kept, key=lambda item: abs(item[0] - middle), default=blank)
+    return image
 
 
 def portraits(
     clips: Sequence, rows: pd.DataFrame, limit: int
 ) -> dict[int, list[tuple[str, np.ndarray]]]:
-    """Return up to `limit` crops of each person with camera and time, spread over their stays."""
+    """Return up to `limit` crops of each person, spread over all stays, with camera and time."""
     found: dict[int, list[tuple[str, np.ndarray]]] = {}
     clip_of = {clip.camera: clip for clip in clips}
     for person, stays in rows.sort_values(["camera", "start"]).groupby("identity"):
         kept = [
-            (f"{stay.camera[-12:]}, {clip_of[stay.camera].at(index):.0f} s", image)
+            (f"{_short(stay.camera)}, {clip_of[stay.camera].at(index):.0f} s", image)
             for stay in stays.itertuples()
             for index, image in clip_of[stay.camera].crops.get(stay.track, [])
         ]
-        chosen = np.unique(np.linspace(0, len(kept) - 1, min(limit, len(kept))).round().astype(int))
-        found[person] = [kept[i] for i in chosen]
-    return {person: images for person, images in found.items() if images}
+        if kept:
+            spread = np.linspace(0, len(kept) - 1, min(limit, len(kept))).round().astype(int)
+            found[person] = [kept[i] for i in np.unique(spread)]
+    return found
 
 
 def figures(
@@ -86,38 +106,74 @@ def figures(
     """
     from reidlib import style
     from reidlib.demonstration import plots
-    from reidlib.features import plots as feature_plots
-    from reidlib.model import plots as model_plots
 
+    named = rows.assign(camera=rows["camera"].map(style.plain_text))
+    first_people = list(portraits(clips, rows, 6).items())[:MOST_PEOPLE]
+    drawn = {
+        "timeline": plots.who_was_where(named),
+        "people": plots.people(dict(first_people)),
+        "rank_grid": _rank_grid(clips, *ranked),
+        "embedding_map": _embedding_map(table, vectors),
+    }
+    return {
+        name: style.save(figure, folder / f"{name}.png")
+        for name, figure in drawn.items()
+        if figure is not None
+    }
+
+
+def _rank_grid(clips: Sequence, rows: pd.DataFrame, means: np.ndarray):
+    """Draw the nearest tracks of some people, or nothing where there are none to compare."""
+    from reidlib.model import plots
+
+    ranked = rankings(rows, means, early=len(clips) == 1)
+    if not ranked:
+        return None
     crops = {clip.camera: clip.crops for clip in clips}
-    drawn = {"timeline": plots.who_was_where(rows)}
-    drawn["people"] = plots.people(dict(list(portraits(clips, rows, 6).items())[:12]))
-    compared, means = ranked
-    pairs = rankings(compared, means, early=len(clips) == 1)
-    if pairs:
-        images = [picture(crops, row) for row in compared.itertuples()]
-        pids, cameras = compared["pid"].tolist(), compared["camera"].str[-12:].tolist()
-        if len(clips) == 1:
-            cameras = ["late" if name.endswith(LATE) else "early" for name in compared["camera"]]
-        drawn["rank_grid"] = model_plots.rank_grid(
-            [images[query] for query, _ in pairs],
-            [[images[i] for i in best] for _, best in pairs],
-            [
-                [pids[i] == pids[q] if min(pids[i], pids[q]) >= 0 else None for i in best]
-                for q, best in pairs
-            ],
-            [[f"{cameras[i]}\n{means[i] @ means[q]:.2f}" for i in best] for q, best in pairs],
-            [cameras[query] for query, _ in pairs],
-            "The most similar tracks, and how similar they are (cosine)",
-        )
+    images = [picture(crops, row) for row in rows.itertuples()]
+    pids, cameras = rows["pid"].tolist(), [_short(camera) for camera in rows["camera"]]
+    if len(clips) == 1:
+        cameras = ["late" if camera.endswith(LATE) else "early" for camera in rows["camera"]]
+    return plots.rank_grid(
+        [images[ranking.query] for ranking in ranked],
+        [[images[i] for i in ranking.gallery] for ranking in ranked],
+        [
+            [same_person(pids[i], pids[ranking.query]) for i in ranking.gallery]
+            for ranking in ranked
+        ],
+        [
+            [f"{cameras[i]}\n{d:.2f}" for i, d in zip(ranking.gallery, ranking.distances)]
+            for ranking in ranked
+        ],
+        [cameras[ranking.query] for ranking in ranked],
+        "The nearest tracks, and their cosine distances",
+    )
+
+
+def same_person(pid: int, other: int) -> bool | None:
+    """Return whether two true identities are one, and None where one of them is unknown, -1."""
+    return pid == other if min(pid, other) >= 0 else None
+
+
+def _embedding_map(table: pd.DataFrame, vectors: np.ndarray):
+    """Draw some boxes of identified people as points, or nothing where there are too few."""
+    from reidlib import style
+    from reidlib.features import plots
+
     people = table["identity"].to_numpy()
     seen = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (people > 0))
-    seen = seen[:: max(1, len(seen) // 400)]
-    if len(seen) > 3:
-        drawn["embedding_map"] = feature_plots.embedding_map(
-            vectors[seen], people[seen], table["camera"].iloc[seen].tolist(), "tsne"
-        )
-    return {name: style.save(figure, folder / f"{name}.png") for name, figure in drawn.items()}
+    seen = seen[:: max(1, len(seen) // MOST_POINTS)]
+    if len(seen) < 4:
+        return None
+    cameras = table["camera"].iloc[seen].map(style.plain_text)
+    return plots.embedding_map(vectors[seen], people[seen], cameras.tolist(), "tsne")
+
+
+def _short(camera: str) -> str:
+    """Return the end of a camera's name, as much of it as fits above a crop."""
+    from reidlib import style
+
+    return style.plain_text(camera[-12:])
 
 
 def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]:
@@ -136,35 +192,44 @@ def between_cameras(rows: pd.DataFrame, vectors: np.ndarray) -> dict[str, float]
 
 
 def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.DataFrame) -> dict:
-    """Return what was found as a nested dictionary of plain values, for `summary.write_json`."""
+    """Return what was found as a nested dictionary of plain values, for `write_json`.
+
+    `rows` are the identified tracklets, `means` (N, D) their vectors, `quality` the scores with a
+    row a camera, empty where the truth is unknown.
+    """
     frames = sum(clip.about.frames for clip in clips)
-    seconds = sum(clip.seconds for clip in clips)  # 0 where tracks were not made but read
+    seconds = sum(clip.seconds for clip in clips)
+    truths = [clip.truth["track"] for clip in clips if clip.truth is not None]
+    true_people = set().union(*truths)
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "people": int(rows["identity"].nunique()),
-        "people in the truth": len(
-            {pid for clip in clips if clip.truth is not None for pid in clip.truth["track"]}
-        )
-        or None,
+        "people in the truth": len(true_people) or None,
         "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
-        "frames a second": frames / seconds if seconds else None,
-        "cameras": {
-            clip.camera: {
-                "file": clip.path.name,
-                "width": clip.about.width,
-                "height": clip.about.height,
-                "frames": clip.about.frames,
-                "seconds": clip.about.duration,
-                "tracks": int(clip.table["track"].nunique()),
-                "people": int(rows.loc[rows["camera"] == clip.camera, "identity"].nunique()),
-                "frames a second": clip.about.frames / clip.seconds if clip.seconds else None,
-            }
-            for clip in clips
-        },
+        "frames a second": _pace(frames, seconds),
+        "cameras": {clip.camera: _camera(clip, rows) for clip in clips},
         "scores": quality.to_dict("index"),
         "between cameras": between_cameras(rows, means),
     }
+
+
+def _camera(clip, rows: pd.DataFrame) -> dict:
+    return {
+        "file": clip.path.name,
+        "width": clip.about.width,
+        "height": clip.about.height,
+        "frames": clip.about.frames,
+        "seconds": clip.about.duration,
+        "tracks": int(clip.table["track"].nunique()),
+        "people": int(rows.loc[rows["camera"] == clip.camera, "identity"].nunique()),
+        "frames a second": _pace(clip.about.frames, clip.seconds),
+    }
+
+
+def _pace(frames: int, seconds: float) -> float | None:
+    """Return the frames a second of tracking, or None where tracks were not made but read."""
+    return frames / seconds if seconds else None
 
 
 def early_and_late(
