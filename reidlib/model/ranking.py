@@ -281,7 +281,7 @@ def true_matches(
             why = (
                 "every image of their identities comes from the query's own camera (cameras "
                 f"{np.unique(gallery_camids).tolist()}) and is left out; add a second camera, or "
-                "give None as camera ids to count matches within a camera"
+                "give None as camera ids (a command: --same-camera) to count matches within one"
             )
         raise ValueError(f"none of the {len(query_pids)} queries has a true match: {why}")
     unlabelled = np.flatnonzero(gallery_pids == -1)
