@@ -205,6 +205,22 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((by_name[name] for name in names if name in by_name), None)
 
 
+def is_dataset(source: str | Path) -> bool:
+    """Return whether this is a data set: folders inside, or crops named as in Market-1501.
+
+    A folder of other images is a video, frame by frame.
+    """
+    if not Path(source).is_dir():
+        return False
+    images = image_files(Path(source))
+    folders = [path for path in Path(source).iterdir() if path.is_dir()]
+    if not images or any(image_files(folder) for folder in folders):
+        return bool(folders)
+    with contextlib.suppress(ValueError):
+        return bool(formats.parse_market_name(images[0]))
+    return False
+
+
 def image_files(folder: Path) -> list[Path]:
     """Return the images in a folder, by name; hidden files are passed over."""
     found = (path for path in folder.glob("[!.]*") if path.suffix.lower() in IMAGES)
