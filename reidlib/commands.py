@@ -1,208 +1,237 @@
-"""What the commands do: functions of parsed arguments that return a one-line result."""
+"""The commands: a function each, whose arguments are those of the command line.
 
-from __future__ import annotations
+A function returns the line that sums up its result. Each imports what it needs when it runs: --help
+answers at once, and so does the Tab key, at which a shell starts the program to ask for words.
+"""
 
 import contextlib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from tqdm.auto import tqdm
+from reidlib import assets
+from reidlib import command_line as cli
 
-from reidlib import assets, drawing
-from reidlib.collection import annotation, capture, datasets, encoding, formats, quality, video
-from reidlib.detection import detectors, scores, tracking
-from reidlib.features import extractors, vectors
-from reidlib.model import distances, ranking
+if TYPE_CHECKING:
+    from reidlib.collection import datasets, video
+    from reidlib.model import ranking
 
 ROWS = 6  # queries in the rank grid
 
+program = cli.Program()
 
-def collect(args) -> str:
-    """Extract frames, then write the quality report beside them."""
+
+@program.add(
+    "clip.mp4 --out collected --every 1s",
+    "the frames in {out} are kept, the same command goes on from there",
+)
+def collect(
+    source: cli.Video,
+    out: cli.Folder,
+    every: cli.Step = "1s",
+) -> str:
+    """Take frames out of a video and judge its quality."""
     from reidlib import style
-    from reidlib.collection import plots
+    from reidlib.collection import capture, encoding, plots, quality, video
 
-    live = video.probe(args.video).frames is None
-    frames = video.extract(args.video, args.out, args.every)
+    opened = video.probe(source)
+    video.parse_every(every)
+    names = ("frames.csv", "quality.csv", "quality.png", "contact_sheet.png")
+    written = [out / name for name in names]
+    _check(source, targets=written)
+    frames = video.extract(source, out, every)
+    live = opened.frames is None
     # A live source has moved on: what was kept of it is judged. Frames taken out of a video,
     # now or before, tell nothing of its rate and gaps.
-    sampled = live or (Path(args.video) / video.INDEX).is_file()
+    sampled = live or (Path(source) / video.INDEX).is_file()
     limits = quality.Thresholds(fps=0, gap=math.inf) if sampled else None
-    source, every = (args.out, 1) if live else (args.video, args.every)
-    report = quality.report(source, every, thresholds=limits)
-    with assets.atomic(args.out / "quality.csv") as temporary:
+    judged, step = (out, 1) if live else (source, every)
+    report = quality.report(judged, step, thresholds=limits)
+    with assets.atomic(out / "quality.csv") as temporary:
         report.table.to_csv(temporary, index=False)
-    style.save(plots.quality(report, title=str(args.video)), args.out / "quality.png")
+    title = style.plain_text(capture.display_name(source))
+    style.save(plots.quality(report, title=title), out / "quality.png")
     shown = frames.iloc[:: max(1, len(frames) // 12)][:12]
     images = [encoding.read_image(path) for path in shown["path"]]
     sheet = plots.contact_sheet(images, shown["time"].tolist())
-    style.save(sheet, args.out / "contact_sheet.png")
-    wrote(args.out / "frames.csv", args.out / "quality.csv", args.out / "quality.png")
+    style.save(sheet, out / "contact_sheet.png")
+    wrote(*written)
     why = "" if report.verdict == "accept" else f": {'; '.join(report.reasons)}"
     return f"{len(frames)} frames, quality: {report.verdict}{why}"
 
 
-def detect(args) -> str:
-    """Detect people frame by frame and write the boxes."""
-    about, counts, found = video.probe(args.video), {}, []
-    check_targets([args.video, args.detector], [args.out, args.film])
-    detector = detectors.load(args.detector)
-    with _film(args.film, about.fps) as film:
-        frames = tqdm(_frames(args.video, about), "detect", about.frames, leave=False)
+@program.add("clip.mp4 --out detections.txt --video boxes.mp4")
+def detect(
+    source: cli.Video,
+    out: cli.Boxes,
+    film: cli.Film = None,
+    detector: cli.Detector = "auto",
+) -> str:
+    """Find the people in every frame."""
+    import numpy as np
+    import pandas as pd
+    from tqdm.auto import tqdm
+
+    from reidlib import drawing
+    from reidlib.collection import formats, video
+    from reidlib.detection import detectors
+
+    opened, found = video.probe(source), {}
+    _check(source, detector, targets=[out, film])
+    find = detectors.load(detector)
+    with _film(film, opened.fps) as writer:
+        frames = tqdm(_frames(source, opened), "detect", opened.frames, leave=False)
         for index, _, image in frames:
-            people = detector([image])[0]
-            counts[index] = len(people)
-            found.append(people[detectors.COLUMNS].to_numpy(np.float32))
-            if film:
-                film.write(drawing.draw_tracks(image, people))
-        table = pd.DataFrame(np.concatenate(found), columns=detectors.COLUMNS)
-        table["frame"] = np.repeat(list(counts), list(counts.values()))
-        formats.write_mot(table, args.out)
-    wrote(args.out, args.film)
-    return f"{len(table)} people found in {len(counts)} frames"
+            people = find([image])[0]
+            found[index] = people[detectors.COLUMNS].to_numpy(np.float32)
+            if writer:
+                writer.write(drawing.draw_tracks(image, people))
+        table = pd.DataFrame(np.concatenate(list(found.values())), columns=detectors.COLUMNS)
+        table["frame"] = np.repeat(list(found), [len(boxes) for boxes in found.values()])
+        formats.write_mot(table, out)
+    wrote(out, film)
+    return f"{len(table)} people found in {len(found)} frames"
 
 
-def track(args) -> str:
-    """Track people, write the tracks and score them if the truth is known."""
-    about = video.probe(args.video)
-    truth = scores.read_truth(args.truth, about.frames) if args.truth else None
-    inputs = [args.video, args.truth, args.detector, args.features]
-    check_targets(inputs, [args.out, args.film])
-    detector, extractor = detectors.load(args.detector), extractors.load(args.features)
-    with _film(args.film, about.fps) as film:
+@program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt")
+def track(
+    source: cli.Video,
+    out: cli.Tracks,
+    film: cli.Film = None,
+    truth: cli.Truth = None,
+    detector: cli.Detector = "auto",
+    features: cli.Features = "auto",
+) -> str:
+    """Follow the people through a video.
+
+    With the truth the tracks are scored: MOTA, IDF1, HOTA.
+    """
+    from reidlib import drawing
+    from reidlib.collection import formats, video
+    from reidlib.detection import detectors, scores, tracking
+    from reidlib.features import extractors
+
+    opened = video.probe(source)
+    known = scores.read_truth(truth, opened.frames) if truth else None
+    _check(source, truth, detector, features, targets=[out, film])
+    find, embed = detectors.load(detector), extractors.load(features)
+    with _film(film, opened.fps) as writer:
 
         def draw(index, image, tracks):
-            film.write(drawing.draw_tracks(image, tracks))
+            writer.write(drawing.draw_tracks(image, tracks))
 
-        frames = _frames(args.video, about)
-        table = tracking.track(frames, detector, extractor, on_frame=draw if film else None)
-        formats.write_mot(table, args.out)
-    wrote(args.out, args.film)
+        frames = _frames(source, opened)
+        table = tracking.track(frames, find, embed, on_frame=draw if writer else None)
+        formats.write_mot(table, out)
+    wrote(out, film)
     line = f"{table['track'].nunique()} tracks"
-    if truth is not None:
-        found = scores.evaluate(truth, table)
-        line += ", " + ", ".join(f"{name} {found[name]:.3f}" for name in ("MOTA", "IDF1", "HOTA"))
-    return line
+    if known is None:
+        return line
+    score = scores.evaluate(known, table)
+    return ", ".join([line, *(f"{name} {score[name]:.3f}" for name in ("MOTA", "IDF1", "HOTA"))])
 
 
-def extract(args) -> str:
-    """Write the feature vectors of a data set's images or of a video's people."""
-    path = args.out.with_suffix(".npz")
-    crops = not args.tracks and (args.source == "plaza" or _is_dataset(args.source))
-    about = None if crops else video.probe(args.source)
-    inputs = [args.source, args.tracks, args.features]
-    check_targets(inputs, [path, path.with_suffix(".csv")])
-    extractor = extractors.load(args.features)
-    if args.tracks:
-        table = formats.read_mot(args.tracks)
+@program.add("clip.mp4 --tracks tracks.txt --out features.npz")
+def extract(
+    source: cli.Source,
+    out: cli.Vectors,
+    tracks: cli.Known = None,
+    features: cli.Features = "auto",
+) -> str:
+    """Turn people into feature vectors."""
+    import pandas as pd
+
+    from reidlib.collection import annotation, datasets, formats, video
+    from reidlib.detection import detectors, tracking
+    from reidlib.features import extractors, vectors
+
+    out = out.with_suffix(".npz")
+    crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
+    opened = None if crops else video.probe(source)
+    _check(source, tracks, features, targets=[out, out.with_suffix(".csv")])
+    extractor = extractors.load(features)
+    if tracks:
+        table = formats.read_mot(tracks)
         if table.empty:
-            raise ValueError(f"{args.tracks} holds no boxes; track the video first")
-        annotation.check_length(table, about.frames, args.source)
-        embeddings = extractors.embed_tracks(args.source, table, extractor, about.frames)
+            raise ValueError(f"{tracks} holds no boxes; track the video first")
+        annotation.check_length(table, opened.frames, source)
+        embeddings = extractors.embed_tracks(source, table, extractor, opened.frames)
     elif crops:
-        data = datasets.load(args.source)
+        data = datasets.load(source)
         parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
         table = pd.concat([part.assign(part=name) for name, part in parts.items()])
         embeddings = extractors.embed(table, extractor)
     else:
-        frames = _frames(args.source, about)
+        frames = _frames(source, opened)
         table, embeddings = tracking.track(frames, detectors.load(), extractor, embeddings=True)
-    vectors.write(path, embeddings, table)
-    wrote(path, path.with_suffix(".csv"))
+    vectors.write(out, embeddings, table)
+    wrote(out, out.with_suffix(".csv"))
     return f"{len(embeddings)} vectors of {extractor.dim} numbers, by {extractor.name}"
 
 
-def demo(args) -> str:
-    """Run the whole pipeline."""
-    from reidlib.demonstration import pipeline
+@program.add(
+    "plaza --out model.pt --epochs 20",
+    "whole epochs are kept in {out}.checkpoint, the same command goes on from there",
+)
+def train(
+    dataset: cli.Dataset,
+    out: cli.Weights,
+    loss: cli.Loss = "triplet",
+    margin: cli.Margin = None,
+    backbone: cli.Backbone = "tiny",
+    epochs: cli.Epochs = 20,
+    same_camera: cli.SameCamera = False,
+) -> str:
+    """Train a network on a data set, and score it.
 
-    detector, extractor = detectors.load(args.detector), extractors.load(args.features)
-    clips = pipeline.clips(args.videos, args.truth, starts=args.start)
-    found = pipeline.run(clips, args.out, detector=detector, extractor=extractor)
-    wrote(args.out / "report.html", args.out / "metrics.json")
-    cameras, shared = len(found["cameras"]), found["people in several cameras"]
-    where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
-    return f"{found['people']} people in {where}; open {args.out / 'report.html'}"
-
-
-def _frames(source: str, about: video.Probe) -> Iterable:
-    """Return a video's frames; Ctrl-C ends a live one, which may have no other end."""
-    frames = video.read(source)
-    return frames if about.frames else capture.until_interrupted(frames)
-
-
-def _is_dataset(source: str) -> bool:
-    """Whether this is a data set: folders inside, or crops named as in Market-1501.
-
-    A folder of other images is a video, frame by frame.
+    Training that was interrupted goes on from its checkpoint.
     """
-    if not Path(source).is_dir():
-        return False
-    images = datasets.image_files(Path(source))
-    folders = [path for path in Path(source).iterdir() if path.is_dir()]
-    if not images or any(datasets.image_files(folder) for folder in folders):
-        return bool(folders)
-    with contextlib.suppress(ValueError):
-        return bool(formats.parse_market_name(images[0]))
-    return False
-
-
-def _film(path: Path | None, fps: float):
-    """Return a video writer to use in a with-block, or None in one when no film is wanted."""
-    fps = max(fps, encoding.SLOWEST)
-    return encoding.Writer(path, fps) if path else contextlib.nullcontext()
-
-
-def check_targets(sources: Sequence, targets: Sequence[Path | None]) -> None:
-    """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
-    indices = [Path(source) / video.INDEX for source in sources if source]
-    assets.refuse_overwriting([*sources, *indices], targets)
-    assets.check_writable(*filter(None, targets))
-
-
-def wrote(*paths: Path | None) -> None:
-    for path in filter(None, paths):
-        print(f"wrote {path}")
-
-
-def train(args) -> str:
-    """Train a network, going on from its checkpoint if there is one, and score it."""
     import torch
 
     from reidlib.model import embedding, networks, training
 
-    table, checkpoint = args.out.with_suffix(".csv"), Path(f"{args.out}.checkpoint")
-    if args.out.suffix != ".pt":
-        raise ValueError(f"--out {args.out}: the name of a model ends in .pt")
-    check_targets([args.dataset], [args.out, table, checkpoint])
-    data = datasets.load(args.dataset)
-    ranking.true_matches(*data.labels)
+    table, checkpoint = out.with_suffix(".csv"), Path(f"{out}.checkpoint")
+    if out.suffix != ".pt":
+        raise ValueError(f"--out {out}: the name of a model ends in .pt")
+    _check(dataset, targets=[out, table, checkpoint])
+    data = _dataset(dataset, same_camera)
     torch.manual_seed(0)
     pids = data.train["pid"]
     people = pids[pids > 0].nunique()  # neither junk nor distractors
-    model = networks.SiameseNetwork(args.backbone, classes=people)
-    settings = {"loss": args.loss, "margin": args.margin, "epochs": args.epochs}
+    model = networks.SiameseNetwork(backbone, classes=people)
+    settings = {"loss": loss, "margin": margin, "epochs": epochs}
     history = training.fit(model, data, checkpoint=checkpoint, **settings)
-    networks.save(model, args.out, **settings, trained_on=data.name)
+    networks.save(model, out, **settings, trained_on=data.name)
     with assets.atomic(table) as temporary:
         history.to_csv(temporary, index=False)
     checkpoint.unlink(missing_ok=True)
-    wrote(args.out, table)
+    wrote(out, table)
     result = embedding.evaluate(model, data)
-    seconds = history["seconds"].sum()
-    return f"{args.epochs} epochs in {seconds:.0f} s: {_scores(result)}"
+    return f"{epochs} epochs in {history['seconds'].sum():.0f} s: {_scores(result)}"
 
 
-def evaluate(args) -> str:
-    """Score a model by the Market-1501 protocol, with intervals over identities."""
-    data, extractor = datasets.load(args.dataset), extractors.load(args.model)
-    ranking.true_matches(*data.labels)
+@program.add("plaza --model model.pt --rerank")
+def evaluate(
+    dataset: cli.Dataset,
+    model: cli.Model = "auto",
+    rerank: cli.Rerank = False,
+    same_camera: cli.SameCamera = False,
+) -> str:
+    """Score a model on a data set: rank-1, mAP, mINP.
+
+    The intervals hold for other people of the same kind: identities are drawn anew.
+    """
+    import pandas as pd
+
+    from reidlib.features import extractors
+    from reidlib.model import distances, ranking
+
+    data, extractor = _dataset(dataset, same_camera), extractors.load(model)
     query, gallery = (extractors.embed(part, extractor) for part in (data.query, data.gallery))
     results = {"as embedded": ranking.score(query, gallery, data)}
-    if args.rerank:
+    if rerank:
         reranked = distances.rerank(query, gallery)
         results["re-ranked"] = ranking.evaluate_distances(reranked, *data.labels)
     table = pd.DataFrame({name: result.summary() for name, result in results.items()}).T
@@ -215,52 +244,146 @@ def evaluate(args) -> str:
     return f"{extractor.name} on {data.name}: {_scores(list(results.values())[-1])}"
 
 
-def visualize(args) -> str:
-    """Draw what a model makes of a data set."""
-    from reidlib import style
-    from reidlib.features.plots import embedding_map
-    from reidlib.model import plots
+@program.add("plaza --model model.pt --out figures", "the figures finished so far are in {out}")
+def visualize(
+    dataset: cli.Dataset,
+    out: cli.Folder,
+    model: cli.Model = "auto",
+    same_camera: cli.SameCamera = False,
+) -> str:
+    """Draw rankings, the embedding map and the confusion matrix."""
+    import numpy as np
+    import pandas as pd
 
-    data, extractor = datasets.load(args.dataset), extractors.load(args.model)
-    ranking.true_matches(*data.labels)
-    labels = data.labels
-    assets.check_writable(args.out / "rank_grid.png")
+    from reidlib import style
+    from reidlib.features import extractors
+    from reidlib.features.plots import embedding_map
+    from reidlib.model import distances, plots, ranking
+
+    data, extractor = _dataset(dataset, same_camera), extractors.load(model)
+    names = ("rank_grid", "cmc", "embedding_map", "confusion")
+    _check(dataset, model, targets=[out / f"{name}.png" for name in names])
     query, gallery = (extractors.embed(part, extractor) for part in (data.query, data.gallery))
     result = ranking.score(query, gallery, data)
-    order, nearest_distances = distances.top(query, gallery, 10, junk=ranking.junk(*labels))
+    query_pids, _, gallery_pids, gallery_camids = data.labels
+    order, nearest = distances.top(query, gallery, 10, junk=ranking.junk(*data.labels))
+    title = style.plain_text(extractor.name)
 
-    # From the best query to the worst, so that the picture is as fair as the score.
     counted = np.flatnonzero(np.isfinite(result.ap))
-    by_score = counted[np.argsort(-result.ap[counted], kind="stable")]
-    some = by_score[np.linspace(0, len(by_score) - 1, min(ROWS, len(by_score))).astype(int)]
-    found = [order[i][order[i] >= 0] for i in some]
-    paths = [datasets.read_images(data.gallery["path"].iloc[rows]) for rows in found]
     figures = {
-        "rank_grid": plots.rank_grid(
-            datasets.read_images(data.query["path"].iloc[some]),
-            paths,
-            [labels[2][rows] == labels[0][i] for i, rows in zip(some, found)],
-            [[f"{value:.2f}" for value in nearest_distances[i]] for i in some],
-            [f"{labels[0][i]}: AP {result.ap[i]:.2f}" for i in some],
-            f"From the best query to the worst, cosine distances ({extractor.name})",
-        ),
-        "cmc": plots.cmc({extractor.name: result.cmc}),
+        "rank_grid": _rank_grid(data, result, order, nearest, title),
+        "cmc": plots.cmc({title: result.cmc}),
     }
-    everybody = pd.unique(labels[0][counted])
-    known = np.isin(labels[2], everybody[: plots.SHOWN])
+    everybody = pd.unique(query_pids[counted])
+    known = np.isin(gallery_pids, everybody[: plots.SHOWN])
     if known.sum() > 3:
-        title = f"Gallery images of {plots.people_shown(everybody)}, as a map (t-SNE)"
-        cameras = labels[3][known] if (labels[3][known] >= 0).all() else None
+        cameras = gallery_camids[known] if (gallery_camids[known] >= 0).all() else None
         figures["embedding_map"] = embedding_map(
-            gallery[known], labels[2][known], cameras, "tsne", title=title
+            gallery[known],
+            gallery_pids[known],
+            cameras,
+            "tsne",
+            title=f"Gallery images of {plots.people_shown(everybody)}, as a map (t-SNE)",
         )
-    nearest = labels[2][order[counted, 0]]
-    figures["confusion"] = plots.mistaken_people(labels[0][counted], nearest)
+    first = gallery_pids[order[counted, 0]]
+    figures["confusion"] = plots.mistaken_people(query_pids[counted], first)
     for name, figure in figures.items():
-        wrote(style.save(figure, args.out / f"{name}.png"))
+        wrote(style.save(figure, out / f"{name}.png"))
     return f"{len(figures)} figures of {extractor.name} on {data.name}: {_scores(result)}"
 
 
-def _scores(result: ranking.Result) -> str:
+@program.add("--out demo", "the files finished so far are in {out}")
+def demo(
+    out: cli.Folder,
+    videos: cli.Videos = None,
+    start: cli.Starts = None,
+    truth: cli.Truths = None,
+    detector: cli.Detector = "auto",
+    features: cli.Features = "auto",
+) -> str:
+    """Run the whole pipeline and write films, figures and a report."""
+    from reidlib.demonstration import pipeline
+    from reidlib.detection import detectors
+    from reidlib.features import extractors
+
+    find, embed = detectors.load(detector), extractors.load(features)
+    clips = pipeline.clips(videos or [], truth or [], starts=start or [])
+    found = pipeline.run(clips, out, detector=find, extractor=embed)
+    wrote(out / "report.html", out / "metrics.json")
+    cameras, shared = len(found["cameras"]), found["people in several cameras"]
+    where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
+    return f"{found['people']} people in {where}; open {out / 'report.html'}"
+
+
+def _frames(source: str, opened: "video.Probe") -> Iterable:
+    """Return a video's frames; Ctrl-C ends a live one, which may have no other end."""
+    from reidlib.collection import capture, video
+
+    frames = video.read(source)
+    return frames if opened.frames else capture.until_interrupted(frames)
+
+
+def _dataset(name: str, same_camera: bool) -> "datasets.Dataset":
+    """Return a data set that can be scored; with `same_camera` nobody asks who took an image."""
+    from reidlib.collection import datasets
+    from reidlib.model import ranking
+
+    data = datasets.load(name)
+    if same_camera:
+        unknown = {part: getattr(data, part).assign(camid=-1) for part in ("query", "gallery")}
+        data = replace(data, **unknown)
+    ranking.true_matches(*data.labels)
+    return data
+
+
+def _film(path: Path | None, fps: float):
+    """Return a video writer to use in a with-block, or None in one when no film is wanted."""
+    from reidlib.collection import encoding
+
+    fps = max(fps, encoding.SLOWEST)
+    return encoding.Writer(path, fps) if path else contextlib.nullcontext()
+
+
+def _check(*inputs, targets: Sequence[Path | None]) -> None:
+    """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
+    from reidlib.collection import video
+
+    indices = [Path(source) / video.INDEX for source in inputs if source]
+    assets.refuse_overwriting([*inputs, *indices], targets)
+    assets.check_writable(*filter(None, targets))
+
+
+def wrote(*paths: Path | None) -> None:
+    """Say which files were written."""
+    for written in filter(None, paths):
+        print(f"wrote {written}")
+
+
+def _scores(result: "ranking.Result") -> str:
     low, high = result.interval()
     return f"rank-1 {result.cmc[0]:.3f} ({low:.3f} to {high:.3f}), mAP {result.mAP:.3f}"
+
+
+def _rank_grid(data: "datasets.Dataset", result: "ranking.Result", order, nearest, name: str):
+    """Draw the rankings of some queries, from the best to the worst: as fair as the score.
+
+    `order` and `nearest` are gallery rows and distances (Q, k) as from distances.top.
+    """
+    import numpy as np
+
+    from reidlib.collection import datasets
+    from reidlib.model import plots
+
+    query_pids, _, gallery_pids, _ = data.labels
+    counted = np.flatnonzero(np.isfinite(result.ap))
+    by_score = counted[np.argsort(-result.ap[counted], kind="stable")]
+    shown = by_score[np.linspace(0, len(by_score) - 1, min(ROWS, len(by_score))).astype(int)]
+    found = [order[i][order[i] >= 0] for i in shown]
+    return plots.rank_grid(
+        datasets.read_images(data.query["path"].iloc[shown]),
+        [datasets.read_images(data.gallery["path"].iloc[rows]) for rows in found],
+        [gallery_pids[rows] == query_pids[i] for i, rows in zip(shown, found)],
+        [[f"{distance:.2f}" for distance in nearest[i]] for i in shown],
+        [f"{query_pids[i]}: AP {result.ap[i]:.2f}" for i in shown],
+        f"From the best query to the worst, cosine distances ({name})",
+    )

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import torch
 
-from reidlib import __main__, assets, commands
-from reidlib.collection import encoding, formats, video
-from reidlib.detection import tracking
+from reidlib import __main__, assets, command_line
+from reidlib.collection import encoding, formats, plots, video
+from reidlib.detection import detectors, tracking
 from reidlib.features import vectors
 from reidlib.model import networks
 
@@ -70,7 +70,7 @@ def detector(monkeypatch):
             tables.append(pd.DataFrame(rows, columns=columns, dtype=float))
         return tables
 
-    monkeypatch.setattr(commands.detectors, "load", lambda *_, **__: find)
+    monkeypatch.setattr(detectors, "load", lambda *_, **__: find)
 
 
 @pytest.fixture
@@ -326,6 +326,120 @@ def test_demo_refuses(call, clip, detector, tmp_path):
     assert not (tmp_path / "demo").exists()
 
 
+def test_an_option_takes_several_values_in_either_form(call, clip, detector, tmp_path):
+    second, tools = tmp_path / "second.mp4", ("--features", "histogram", "--out")
+    second.write_bytes(clip.read_bytes())
+    call("track", clip, *tools, tmp_path / "t.txt")
+    truth = tmp_path / "t.txt"
+    shared = ("demo", clip, second, *tools, tmp_path / "demo")
+    refused(call(*shared, "--start", "0", "15", "3"), "2 videos but 3 starts")
+    refused(call(*shared, "--start", "0", "--start=15", "--start", "3"), "2 videos but 3 starts")
+    refused(call(*shared, "--start", "0", "1e12"), "finite seconds")
+    result = call(*shared, "--start", "0", "-5", "--truth", truth, truth)
+    assert result.status == 0, result.err
+    metrics = json.loads((tmp_path / "demo" / "metrics.json").read_text("utf-8"))
+    assert metrics["scores"]["clip"]["IDF1"] == metrics["scores"]["second"]["IDF1"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("a.mp4 --start 0 -5 --out d", "a.mp4 --start 0 --start -5 --out d"),
+        ("--truth a b c", "--truth a --truth b --truth c"),
+        ("--start 1 --start 2 3", "--start 1 --start 2 --start 3"),
+        ("--start=1 2 --out d e", "--start=1 2 --out d e"),
+        ("--start --out d", "--start --out d"),
+    ],
+)
+def test_one_value_each(words, expected):
+    options = {"--start", "--truth"}
+    assert command_line.one_value_each(words.split(), options) == expected.split()
+
+
+def test_people_of_one_camera_can_be_scored_when_asked(call, people, tmp_path):
+    for path in people.rglob("*_c2*"):
+        path.unlink()
+    for command in (("evaluate",), ("visualize", "--out", tmp_path / "figures")):
+        shared = (command[0], people, *command[1:], "--model", "histogram")
+        refused(call(*shared), "match", "--same-camera")
+        result = call(*shared, "--same-camera")
+        assert result.status == 0 and "rank-1 1.000" in result.out, result.err
+    assert "camera ids are missing" in call("evaluate", people, "--same-camera").out
+    out = ("--out", tmp_path / "m.pt", "--epochs", 1)
+    refused(call("train", people, *out), "match", "--same-camera")
+    assert call("train", people, *out, "--same-camera").status == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows fewer names")
+@pytest.mark.parametrize(
+    "name", ["$\\frac$ $x^$.mp4", "<b>&amp;'.mp4", "100 %.mp4", "kamera №1 人.mp4"]
+)
+def test_any_name_of_a_file_survives_to_the_end(call, clip, detector, tmp_path, name):
+    odd = clip.rename(tmp_path / name)
+    result = call("collect", odd, "--out", tmp_path / f"{name}.frames")
+    assert result.status == 0 and "quality" in result.out, result.err
+    arguments = ("--features", "histogram", "--out", tmp_path / f"{name}.demo")
+    result = call("demo", odd, *arguments)
+    assert result.status == 0 and "1 people in one camera" in result.out, result.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take names in UTF-8 only")
+def test_a_folder_whose_name_is_no_text_is_written_and_named(call, clip, tmp_path):
+    result = call("collect", clip, "--out", tmp_path / "caf\udce9")
+    assert result.status == 0 and "caf\\udce9/quality.png" in result.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows fewer names")
+def test_any_name_of_a_model_survives_to_the_end(call, people, tmp_path):
+    out = tmp_path / "$\\frac$ $x^$.pt"
+    assert call("train", people, "--out", out, "--epochs", 1).status == 0
+    result = call("visualize", people, "--model", out, "--out", tmp_path / "figures")
+    assert result.status == 0, result.err
+
+
+def test_the_password_of_an_address_is_not_drawn(call, clip, tmp_path, monkeypatch):
+    drawn, draw = [], plots.quality
+
+    def quality(report, title):
+        drawn.append(title)
+        return draw(report, title=title)
+
+    address = "http://me:secret@camera/clip.mp4"
+    monkeypatch.setattr(plots, "quality", quality)
+    monkeypatch.setattr(video, "probe", lambda _, probe=video.probe: probe(clip))
+    monkeypatch.setattr(video, "read", lambda _, *a, read=video.read, **k: read(clip, *a, **k))
+    monkeypatch.setattr(video, "times", lambda _, times=video.times: times(clip))
+    result = call("collect", address, "--out", tmp_path / "frames")
+    assert result.status == 0, result.err
+    assert drawn == ["http://camera/clip.mp4"] and "secret" not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    "every", ["0." + "0" * 310 + "1s", "0" * 310, "1" + "0" * 310 + "s", "9" * 9999]
+)
+def test_steps_beyond_all_bounds(call, clip, tmp_path, every):
+    result = call("collect", clip, "--out", tmp_path / "frames", "--every", every)
+    if result.status:
+        refused(result, "no step" if every.startswith("0") else "digits")
+        assert not (tmp_path / "frames").exists()
+    else:
+        assert result.out.splitlines()[-1].startswith("1 frames")
+
+
+def test_a_folder_is_no_file_to_write(call, clip, people, detector, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for out in ("..", ".", "/", "frames/.."):
+        refused(call("detect", clip, "--out", out), "is a folder")
+        refused(call("extract", people, "--out", out, "--features", "histogram"), "is a folder")
+    (tmp_path / "figures" / "confusion.png").mkdir(parents=True)
+    drawn = ("--model", "histogram", "--out", tmp_path / "figures")
+    refused(call("visualize", people, *drawn), "confusion.png", "is a folder")
+    (tmp_path / "frames" / "quality.png").mkdir(parents=True)
+    refused(call("collect", clip, "--out", tmp_path / "frames"), "quality.png", "is a folder")
+    names = sorted(path.name for path in tmp_path.glob("f*/*"))
+    assert names == ["confusion.png", "quality.png"]
+
+
 class Webcam:
     """A webcam without end, which shows a walker; somebody presses Ctrl-C at its 30th picture."""
 
@@ -390,6 +504,62 @@ def test_the_top_level_lists_every_command(call):
 
 
 @pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("track", ["VIDEO"]),
+        ("track a.mp4", ["--out"]),
+        ("track a.mp4 --out", ["--out", "argument"]),
+        ("track a.mp4 --out b.txt --speed 9", ["--speed", "--detector"]),
+        ("track a.mp4 --out b.txt --featurs x", ["--featurs", "--features"]),
+        ("track a.mp4 b.mp4 --out c.txt", ["b.mp4"]),
+        ("train plaza --out a.pt --epochs 2.5", ["--epochs", "2.5", "whole number"]),
+        ("train plaza --out a.pt --margin wide", ["--margin", "wide", "number"]),
+        ("demo --out d --start soon", ["--start", "soon", "number"]),
+        ("--speed 9", ["--speed", "COMMAND"]),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_that_names_the_help(call, words, expected):
+    result = call(*words.split())
+    refused(result, *expected, "see python -m reidlib", "--help")
+    assert result.err.count("\n") == 1 and result.out == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_commands_go_on(call, monkeypatch, shell):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/reidlib"])
+
+    def words(line):
+        monkeypatch.setenv("_REIDLIB_COMPLETE", f"complete_{shell}")
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+        monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        result = call()
+        assert result.status == 0 and result.err == ""
+        return result.out
+
+    assert "track" in words("reidlib tr") and "collect" not in words("reidlib tr")
+    assert "--same-camera" in words("reidlib evaluate plaza --s")
+    assert "contrastive" in words("reidlib train plaza --loss c")
+
+
+def test_completion_is_for_the_installed_command(call, monkeypatch):
+    monkeypatch.delenv("_REIDLIB_COMPLETE", raising=False)
+    monkeypatch.setattr("typer.completion._get_shell_name", lambda: "bash")
+    result = call("--show-completion")
+    assert result.status == 0 and "_REIDLIB_COMPLETE=complete_bash" in result.out
+
+
+def test_help_comes_without_the_heavy_libraries():
+    code = """if True:
+        import sys
+        from reidlib.__main__ import main
+        main(["train", "--help"])
+        sys.exit(bool({"numpy", "pandas", "cv2", "torch", "rich"} & set(sys.modules)))"""
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize(
     "error",
     [
         ValueError("two\nlines"),
@@ -402,7 +572,7 @@ def test_errors_become_one_line(call, clip, tmp_path, monkeypatch, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(commands.video, "probe", fail)
+    monkeypatch.setattr(video, "probe", fail)
     refused(call("detect", clip, "--out", tmp_path / "b.txt"), str(error).split()[0])
 
 
@@ -415,7 +585,7 @@ def test_a_bug_is_not_hidden(monkeypatch, clip, tmp_path):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(commands.video, "probe", broken)
+    monkeypatch.setattr(video, "probe", broken)
     with pytest.raises(ZeroDivisionError):
         __main__.main(["detect", str(clip), "--out", str(tmp_path / "b.txt")])
 

@@ -1,0 +1,209 @@
+"""The grammar of the command line: how a function becomes a command, and what options mean."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+import typer.core
+
+import reidlib
+
+UNTOUCHED = "nothing was written, older files are as they were"
+UNWRAPPED = "\b\n"  # before lines of help that stay as they are
+
+
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C in a command; the message says what is kept."""
+
+
+class Command(typer.core.TyperCommand):
+    """A command of which options that may be repeated also take several values: --start 0 15."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        options = [option for option in self.params if isinstance(option, typer.core.TyperOption)]
+        repeatable = {name for option in options if option.multiple for name in option.opts}
+        try:
+            return super().parse_args(ctx, one_value_each(args, repeatable))
+        except typer.TyperException as error:
+            error.ctx = getattr(error, "ctx", None) or ctx  # whose --help says more
+            raise
+
+    def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:
+        """Return what follows the command's name in its usage: first what has to be given."""
+        arguments = [part.metavar for part in self.params if not part.opts[0].startswith("-")]
+        options = [part for part in self.params if part.opts[0].startswith("-") and part.required]
+        return [*arguments, *(f"{part.opts[0]} {part.metavar}" for part in options), "[OPTIONS]"]
+
+
+def one_value_each(words: Sequence[str], options: set[str]) -> list[str]:
+    """Return the words of a command line, the option's name repeated before each further value.
+
+    >>> one_value_each(["--start", "0", "-5", "--out", "demo"], {"--start"})
+    ['--start', '0', '--start', '-5', '--out', 'demo']
+    """
+    repeated, option = [], None
+    for word in words:
+        if is_option(word):
+            option = word if word in options else None
+        elif option and repeated[-1] != option:
+            repeated.append(option)
+        repeated.append(word)
+    return repeated
+
+
+def is_option(word: str) -> bool:
+    """Return whether a word of a command line names an option; a negative number does not."""
+    with contextlib.suppress(ValueError):
+        float(word)
+        return False
+    return word.startswith("-")
+
+
+class Program(typer.Typer):
+    """All commands: functions with annotated arguments, each of which returns a line to print."""
+
+    def __init__(self):
+        super().__init__(
+            rich_markup_mode=None,  # plain text reads the same in a log, a pipe and a terminal
+            pretty_exceptions_enable=False,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        )
+        self.callback()(_about)
+
+    def add(self, example: str, kept: str = UNTOUCHED) -> Callable:
+        """Make a function a command: `example` closes its help, `kept` is said after Ctrl-C.
+
+        `kept` may name the command's own values, such as {out}.
+        """
+
+        def register(function: Callable[..., str]) -> Callable[..., str]:
+            name = function.__name__
+
+            @self.command(
+                name, cls=Command, epilog=f"{UNWRAPPED}example: python -m reidlib {name} {example}"
+            )
+            @functools.wraps(function)
+            def run(**values) -> None:
+                try:
+                    print(function(**values))
+                except KeyboardInterrupt:
+                    raise Interrupted(kept.format(**values)) from None
+
+            return function
+
+        return register
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"reidlib {reidlib.__version__}")
+        raise typer.Exit
+
+
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Person re-identification, from raw video to the same person in the other camera.
+
+    A VIDEO is a file, a folder of frames, a webcam (0) or an address (rtsp://...); Ctrl-C ends
+    the recording of the last two.
+
+    A DATASET is 'plaza', which comes with the course, or a folder.
+    """
+
+
+def sentence(error: typer.TyperException) -> str:
+    """Return what is wrong with a command line, and where to read on, as one sentence."""
+    context = getattr(error, "ctx", None)
+    text = error.format_message().rstrip(".").replace("Value error, ", "")
+    if context is None:
+        return text
+    if context.parent is None:
+        text += f"; COMMAND is one of {', '.join(context.command.commands)}"
+    elif text.startswith("No such option"):
+        options = [part.opts[0] for part in context.command.params if part.opts[0][0] == "-"]
+        text = f"{text.partition(' (')[0]}; there are {', '.join(options)}"
+    return f"{text}; see {context.command_path} --help"
+
+
+def argument(metavar: str, text: str):
+    """Return what a command is told without an option's name."""
+    return typer.Argument(metavar=metavar, help=text)
+
+
+def option(metavar: str, text: str, *names: str, parser: Callable | None = None):
+    """Return an option: its names (none: that of the parameter), and who reads its value."""
+    return typer.Option(*names, metavar=metavar, help=text, parser=parser)
+
+
+def path(text: str) -> Path:
+    """Return a path; without a name it would be the folder that we are in."""
+    if not text:
+        raise typer.BadParameter("an empty name")
+    return Path(text)
+
+
+def new_file(text: str) -> Path:
+    """Return the path of a file to write."""
+    if path(text).name in ("", ".."):
+        raise typer.BadParameter(f"{text} is a folder; give the name of a file")
+    return path(text)
+
+
+def number(text: str) -> float:
+    """Return a number; an error repeats what was given."""
+    with contextlib.suppress(ValueError):
+        return float(text)
+    raise typer.BadParameter(f"{text!r} is no number")
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number; an error repeats what was given."""
+    with contextlib.suppress(ValueError):
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is no whole number")
+
+
+Video = Annotated[str, argument("VIDEO", "A file, a folder of frames, a webcam or an address.")]
+Videos = Annotated[
+    list[str] | None, argument("[VIDEO ...]", "One a camera; none: the bundled cameras.")
+]
+Dataset = Annotated[str, argument("DATASET", "'plaza', or a folder.")]
+Source = Annotated[str, argument("SOURCE", "A VIDEO, whose people are found, or a DATASET.")]
+
+Boxes = Annotated[Path, option("FILE", "Boxes as MOT text.", "--out", parser=new_file)]
+Tracks = Annotated[Path, option("FILE", "Tracks as MOT text.", "--out", parser=new_file)]
+Vectors = Annotated[
+    Path, option("FEATURES", "Vectors (.npz), and a .csv, a row each.", "--out", parser=new_file)
+]
+Weights = Annotated[Path, option("MODEL", "The trained model, .pt.", "--out", parser=new_file)]
+Folder = Annotated[Path, option("FOLDER", "Where the results go.", "--out", parser=path)]
+Film = Annotated[Path | None, option("OUT.mp4", "Also a film.", "--video", parser=new_file)]
+
+Step = Annotated[str, option("STEP", "In frames (25) or in time (1s, 500ms).")]
+Known = Annotated[Path | None, option("FILE", "MOT text; else people are followed.", parser=path)]
+Truth = Annotated[Path | None, option("GT", "MOT text, to score against.", parser=path)]
+Truths = Annotated[list[Path] | None, option("GT ...", "MOT text, one file a video.", parser=path)]
+Starts = Annotated[
+    list[float] | None, option("S ...", "When each begins, seconds of one clock.", parser=number)
+]
+Detector = Annotated[str, option("NAME", "auto, yolo11n, ..., or weights.")]
+Features = Annotated[str, option("NAME", "auto, histogram, ..., or a model file.")]
+Model = Annotated[str, option("MODEL", "A trained model, or a name as for --features.")]
+Loss = Annotated[
+    Literal["triplet", "contrastive", "margin"], option("NAME", "triplet, contrastive or margin.")
+]
+Margin = Annotated[
+    float | None, option("M", "Default .3 (triplet), 1 (contrastive), .2 (margin).", parser=number)
+]
+Backbone = Annotated[str, option("NAME", "tiny, resnet18, ...")]
+Epochs = Annotated[int, option("N", "Passes over the data.", parser=whole_number)]
+Rerank = Annotated[bool, typer.Option("--rerank", help="Also with k-reciprocal re-ranking.")]
+SameCamera = Annotated[
+    bool, typer.Option("--same-camera", help="Let matches from the query's own camera count.")
+]
