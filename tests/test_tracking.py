@@ -10,6 +10,7 @@ from reidlib.detection.association import (
     Appearance,
     assign,
     correct_motion,
+    overlap,
     predict_motion,
     start_motion,
 )
@@ -42,19 +43,20 @@ def walk(tracker, frames, people=((100, 100, 3, 0),), persons=(0,), offset=0):
     return out
 
 
-def dense_kalman(boxes):
+def dense_kalman(boxes, seconds):
     """The textbook filter with one state of eight numbers, for comparison."""
     measure = [(*(b[:2] + b[2:]) / 2, *(b[2:] - b[:2])) for b in boxes]
     height = measure[0][3]
     mean = np.r_[measure[0], np.zeros(4)]
-    cov = np.diag([(height / 10) ** 2] * 4 + [(height / 16) ** 2] * 4)
-    step, see = np.eye(8) + np.eye(8, k=4), np.eye(4, 8)
+    cov = np.diag([(2 * height / 15) ** 2] * 4 + [height**2] * 4)
+    step, see = np.eye(8) + seconds * np.eye(8, k=4), np.eye(4, 8)
+    wander = np.kron([[seconds**3 / 3, seconds**2 / 2], [seconds**2 / 2, seconds]], np.eye(4)) / 16
+    wander[:4, :4] += 0.01 * seconds * np.eye(4)
     for z in measure[1:]:
         height = mean[3]
         mean = step @ mean
-        noise = [(height / 20) ** 2] * 4 + [(height / 160) ** 2] * 4
-        cov = step @ cov @ step.T + np.diag(noise)
-        gain = cov @ see.T @ np.linalg.inv(see @ cov @ see.T + np.eye(4) * (z[3] / 20) ** 2)
+        cov = step @ cov @ step.T + height**2 * wander
+        gain = cov @ see.T @ np.linalg.inv(see @ cov @ see.T + np.eye(4) * (z[3] / 15) ** 2)
         mean, cov = mean + gain @ (z - see @ mean), cov - gain @ see @ cov
     return mean, cov
 
@@ -65,8 +67,8 @@ def test_motion_agrees_with_the_textbook_filter():
     boxes = np.concatenate([corner, corner + [20, 50] + rng.normal(size=(12, 2))], axis=1)
     mean, cov = (a[None] for a in start_motion(boxes[0]))
     for box in boxes[1:]:
-        mean, cov = correct_motion(*predict_motion(mean, cov), box[None])
-    expected, dense = dense_kalman(boxes)
+        mean, cov = correct_motion(*predict_motion(mean, cov, 0.1), box[None])
+    expected, dense = dense_kalman(boxes, 0.1)
     np.testing.assert_allclose(mean[0].T.ravel(), expected, rtol=1e-9)
     np.testing.assert_allclose(cov[0, :, 0, 1], dense[range(4), range(4, 8)], rtol=1e-9)
 
@@ -88,7 +90,7 @@ def test_people_keep_their_numbers(assignment):
     np.testing.assert_allclose(out[BOX].iloc[0], [157, 100, 177, 150], atol=1)
     first = tracker.tracks[0]
     assert (first.age, first.hits, first.missed, len(first.history)) == (20, 20, 0, 20)
-    assert first.mean[:2, 1] == pytest.approx([3, 0], abs=0.1)
+    assert first.mean[:2, 1] / 25 == pytest.approx([3, 0], abs=0.1)  # 25 frames a second
 
 
 def test_birth_takes_several_confident_boxes():
@@ -111,7 +113,7 @@ def test_faint_boxes_carry_a_track_on():
 
 
 def test_death_by_age():
-    tracker = Tracker(max_age=4)
+    tracker = Tracker(fps=10, patience=0.4)
     walk(tracker, 5, [(100, 100, 0, 0)])
     for _ in range(4):
         tracker.update(found())
@@ -145,7 +147,8 @@ def test_looks_tell_people_apart_where_boxes_cannot():
         walk(tracker, 10, [(100, 100, 0, 0), (110, 100, 0, 0)], (0, 1))
         here = found((108, 100), (102, 100))  # they have changed places within one frame
         out = tracker.update(here, looks(0, 1) if embeddings else None)
-        return out.track[out.x1.argmax()]
+        assert sorted(out.track) == [1, 2]
+        return max(tracker.tracks, key=lambda track: track.history[-1].box[0]).id
 
     assert swap(embeddings=True) == 1 and swap(embeddings=False) == 2
 
@@ -205,8 +208,11 @@ def test_bad_settings():
         Tracker(high=0.5, birth=0.3)
     with pytest.raises(ValueError, match="expected 0 to 1"):
         Tracker(low=-1)
-    for wrong in ({"iou": 2}, {"weight": float("nan")}, {"max_age": -1}, {"min_hits": 0}):
+    for wrong in ({"iou": 2}, {"weight": float("nan")}, {"patience": -1}, {"min_hits": 0}):
         with pytest.raises(ValueError, match="two shares from 0 to 1"):
+            Tracker(**wrong)
+    for wrong in ({"fps": 0}, {"buffer": -1}):
+        with pytest.raises(ValueError, match="a rate above 0"):
             Tracker(**wrong)
     boxed = found((0, 0)).assign(frame=0)
     with pytest.raises(ValueError, match="2 embeddings for 1 boxes"):
@@ -242,12 +248,12 @@ def test_track_a_video(batch):
         clip(), spot, mean_colour, embeddings=True, batch=batch,
         on_frame=lambda index, image, tracks: shown.append((index, image.shape, len(tracks))),
     )  # fmt: skip
-    # The table has the two frames before the track was confirmed; the drawing could not know.
+    # The table has the frame before the track was confirmed; the drawing could not know.
     assert table.frame.tolist() == list(range(10)) and table.track.unique().tolist() == [1]
     assert table.columns.tolist() == ["frame", "time", "track", *BOX, "confidence"]
     assert table.time.tolist() == pytest.approx(np.arange(10) / 10)
     np.testing.assert_array_equal(table[BOX].iloc[9], [37, 20, 57, 70])
-    assert shown == [(f, (100, 200, 3), int(f >= 2)) for f in range(10)]
+    assert shown == [(f, (100, 200, 3), int(f >= 1)) for f in range(10)]
     assert vectors.shape == (10, 3) and np.isfinite(vectors).all()
 
 
@@ -279,3 +285,220 @@ def test_imports_stay_light():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+# One rung at a time: each test makes its own input, and fails without the rung.
+
+
+def test_overlap_of_grown_boxes_and_of_heights():
+    still, far = np.array([[0.0, 0, 20, 50]]), np.array([[21.0, 0, 41, 50]])
+    assert overlap(still, far)[0, 0] == 0 and overlap(still, far, 0.3)[0, 0] > 0.1
+    aside, below = np.array([[5.0, 0, 25, 50]]), np.array([[0.0, 12.5, 20, 62.5]])
+    assert overlap(still, aside)[0, 0] == pytest.approx(overlap(still, below)[0, 0])
+    assert overlap(still, aside, heights=True) == overlap(still, aside)
+    assert overlap(still, below, heights=True)[0, 0] == pytest.approx(0.6 * 0.6)
+    nothing = np.zeros((1, 4))
+    assert overlap(nothing, nothing)[0, 0] == 0 and overlap(still, np.zeros((0, 4))).shape == (1, 0)
+
+
+def test_grown_boxes_catch_a_fast_walker_at_five_frames_a_second():
+    def numbers(buffer):
+        tracker = Tracker(fps=5, buffer=buffer)
+        tables = [tracker.update(found((100 + 16 * f, 100))) for f in range(8)]
+        return set(pd.concat(tables).track)
+
+    assert numbers(0.3) == {1} and numbers(0) == set()
+
+
+def test_confident_is_what_the_detector_is_usually():
+    tracker = Tracker(high=0.25)
+    for _ in range(20):  # a detector that says .9 for people, and .5 for a lamp
+        out = tracker.update(found((100, 100, 0.9), (300, 100, 0.9), (500, 100, 0.5)))
+    assert len(out) == 2 and len(tracker.tracks) == 2
+    absolute = Tracker(high=0.25, relative=False)
+    for _ in range(20):
+        out = absolute.update(found((100, 100, 0.9), (300, 100, 0.9), (500, 100, 0.5)))
+    assert len(out) == 3
+    modest = Tracker(high=0.1)  # another detector says .3 for people
+    for _ in range(5):
+        out = modest.update(found((100, 100, 0.3), (300, 100, 0.3)))
+    assert len(out) == 2
+
+
+@pytest.mark.parametrize("fps", [5, 12.5, 25, 60])
+def test_a_lost_track_lives_as_long_at_any_rate(fps):
+    tracker = Tracker(fps=fps, patience=1.0)
+    for _ in range(6):
+        tracker.update(found((100, 100)))
+    for _ in range(int(fps)):
+        tracker.update(found())
+        assert not tracker.ended
+    assert 0.9 < tracker.tracks[0].unseen <= 1.0 + 1e-6
+    tracker.update(found())
+    tracker.update(found())
+    assert not tracker.tracks
+
+
+@pytest.mark.parametrize("fps", [5, 12.5, 25, 60])
+def test_motion_is_the_same_at_any_rate(fps):
+    tracker = Tracker(fps=1, patience=1.5)  # the times given count, not the rate
+    for f in range(int(3 * fps) + 1):
+        tracker.update(found((100 + 30 * f / fps, 100)), time=f / fps)
+    speed = tracker.tracks[0].mean[0, 1]
+    assert speed == pytest.approx(30, abs=1)
+    last = tracker.time
+    while tracker.time < last + 1 - 1e-9:
+        tracker.update(found(), time=tracker.time + 1 / fps)
+    walked = 30 * (tracker.time - last)
+    assert tracker.tracks[0].box[0] == pytest.approx(190 + walked, abs=3)
+
+
+def test_a_gap_says_how_fast_somebody_walked():
+    """Seen again after a gap, a track takes its speed from the gap, not from what it thought."""
+    tracker = Tracker(fps=10, iou=0.05)
+    for f in range(10):
+        tracker.update(found((100 + 2 * f, 100)))
+    for _ in range(8):
+        tracker.update(found())
+    tracker.update(found((118 + 9 * 3, 100)))  # three pixels a frame while out of sight
+    (track,) = tracker.tracks
+    assert track.id == 1 and track.missed == 0
+    assert track.mean[0, 1] / 10 == pytest.approx(3, abs=0.3)
+
+
+def test_time_runs_forward():
+    tracker = Tracker()
+    tracker.update(found((100, 100)), time=5.0)
+    tracker.update(found((100, 100)))
+    assert tracker.time == pytest.approx(5.04)
+    for wrong in (5.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="in order"):
+            tracker.update(found((100, 100)), time=wrong)
+    assert tracker.update(found((100, 100)), time=6.0).track.tolist() == [1]
+
+
+def test_newcomers_take_no_box_from_somebody_known():
+    tracker = Tracker(min_hits=3)
+    walk(tracker, 10, [(100, 100, 0, 0)])
+    tracker.update(found((100, 100), (112, 100)))  # a chance box begins a track
+    assert [t.id for t in tracker.tracks] == [1, 0]
+    out = tracker.update(found((108, 100)))  # nearer to the newcomer
+    assert out.track.tolist() == [1] and len(tracker.tracks) == 1
+
+
+def test_a_camera_that_turns_carries_the_unseen_with_it():
+    def numbers(moving):
+        tracker = Tracker(fps=10, moving=moving)
+        people = [(100, 100), (300, 100), (500, 100), (700, 100)]
+        for _ in range(8):
+            tracker.update(found(*people))
+        for f in range(1, 11):  # it turns five pixels a frame, the last one is hidden
+            tracker.update(found(*[(x + 5 * f, y) for x, y in people[:3]]))
+        for f in range(11, 14):
+            out = tracker.update(found(*[(x + 5 * f, y) for x, y in people]))
+        return out.track.tolist()
+
+    assert sorted(numbers(True)) == [1, 2, 3, 4] and 5 in numbers(False)
+
+
+def test_an_unknown_embedding_does_not_wipe_out_a_known_one():
+    """Embeddings blend; a box without one (NaN) leaves what the track knew, and the reverse."""
+    tracker = Tracker()
+    walk(tracker, 3, [(100, 100, 0, 0)], (0,))
+    tracker.update(found((100, 100)), np.full((1, 8), np.nan))
+    np.testing.assert_allclose(tracker.tracks[0].embedding, look(0))
+    late = Tracker()
+    for _ in range(3):
+        late.update(found((100, 100)), np.full((1, 8), np.nan))
+    assert np.isnan(late.tracks[0].embedding).all()
+    late.update(found((100, 100)), looks(2))
+    np.testing.assert_allclose(late.tracks[0].embedding, look(2))
+    turned = (look(2) + 0.4 * look(3))[None]  # blended: a little of the new, still of unit length
+    late.update(found((100, 100)), turned)
+    assert 0 < late.tracks[0].embedding[3] < late.tracks[0].embedding[2]
+    assert np.linalg.norm(late.tracks[0].embedding) == pytest.approx(1)
+
+
+# The second pass
+
+
+def line(track, frames, start, speed=(3, 0), **more):
+    """A track of boxes 20 x 50 on a straight walk: one row a frame."""
+    frames = np.array(frames)
+    x, y = (start[i] + speed[i] * (frames - frames[0]) for i in (0, 1))
+    columns = {"frame": frames, "time": frames / 10, "track": track}
+    columns |= {"x1": x * 1.0, "y1": y * 1.0, "x2": x + 20.0, "y2": y + 50.0, "confidence": 0.9}
+    return pd.DataFrame(columns | more)
+
+
+def test_refine_joins_across_a_gap_and_fills_it():
+    walker = [line(3, range(0, 20), (100, 100)), line(8, range(26, 50), (178, 100))]
+    table = pd.concat([*walker, line(5, range(0, 50), (400, 300))], ignore_index=True)
+    out = tracking.refine(table, fps=10)
+    assert out.groupby("track").size().tolist() == [50, 50]
+    mine = out[out.x1 < 300]
+    np.testing.assert_allclose(mine.x1, 100 + 3 * np.arange(50), atol=1e-6)
+    assert (mine.row == -1).sum() == 6 and (out.row >= 0).sum() == len(table)
+    kept = out[out.row >= 0]
+    np.testing.assert_array_equal(kept[BOX], table[BOX].to_numpy()[kept.row])
+    assert out.columns.tolist() == [*table.columns, "row"]
+    np.testing.assert_allclose(out.time, out.frame / 10)
+
+
+def test_refine_does_not_join_what_motion_tells_apart():
+    one = line(1, range(0, 20), (100, 100))
+    for other in (
+        line(2, range(24, 50), (400, 100)),  # far away
+        line(2, range(24, 50), (165, 100), (-3, 0)).assign(y1=20, y2=150),  # twice as tall
+        line(2, range(60, 90), (180, 100)),  # too late
+        line(2, range(10, 40), (150, 100)),  # seen at the same time
+    ):
+        table = pd.concat([one, other], ignore_index=True)
+        assert tracking.refine(table, fps=10).track.nunique() == 2
+    leaving = line(2, range(22, 50), (162, 100), (-3, 0))
+    table = pd.concat([one, leaving], ignore_index=True)
+    assert tracking.refine(table, fps=10).track.nunique() == 1
+    assert tracking.refine(table, fps=10, size=(165, 300)).track.nunique() == 2  # walked out
+
+
+def test_refine_splits_where_the_person_changes():
+    table = pd.concat([line(1, range(60), (100, 100)), line(2, range(60), (100, 300))])
+    vectors = np.concatenate([looks(*[0] * 30, *[1] * 30), looks(*[2] * 60)])
+    out = tracking.refine(table, vectors)
+    pids = out.groupby("track").frame.agg(["min", "max"]).to_numpy().tolist()
+    assert sorted(pids) == [[0, 29], [0, 59], [30, 59]]
+    assert tracking.refine(table).track.nunique() == 2  # nothing tells without embeddings
+    unknown = np.full_like(vectors, np.nan)
+    assert tracking.refine(table, unknown).track.nunique() == 2
+
+
+def test_refine_knows_somebody_again_after_a_long_gap():
+    early, late = line(1, range(0, 30), (100, 100)), line(2, range(80, 120), (320, 140), (0, 0))
+    table = pd.concat([early, late, line(3, range(120), (500, 300), (0, 0))], ignore_index=True)
+    same, other = looks(*[0] * 70, *[2] * 120), looks(*[0] * 30, *[1] * 40, *[2] * 120)
+    assert tracking.refine(table, same).track.nunique() == 2
+    assert tracking.refine(table, other).track.nunique() == 3
+    joined = tracking.refine(table, same)
+    assert (joined.row == -1).sum() == 0  # five seconds are not guessed at
+
+
+def test_refine_drops_what_lasts_a_moment():
+    table = pd.concat([line(1, range(30), (100, 100)), line(2, range(3), (400, 100))])
+    assert tracking.refine(table).track.tolist() == [1] * 30
+    assert tracking.refine(table[:0]).columns.tolist() == [*table.columns, "row"]
+
+
+def test_refine_fills_only_frames_that_were_read():
+    seen = [f for f in range(0, 60, 5) if f not in (20, 25)]
+    other = line(2, range(0, 60, 5), (100, 300), (1, 0))
+    table = pd.concat([line(1, seen, (100, 100), (1, 0)), other], ignore_index=True)
+    out = tracking.refine(table.drop(columns="time"), fps=25)
+    assert out[out.track == 1].frame.tolist() == list(range(0, 60, 5))
+
+
+def test_refine_refuses_what_does_not_fit():
+    table = line(1, range(30), (100, 100))
+    with pytest.raises(ValueError, match="2 embeddings for 30 boxes"):
+        tracking.refine(table, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="tracks lacks track"):
+        tracking.refine(table.drop(columns="track"))

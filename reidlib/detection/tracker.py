@@ -1,10 +1,18 @@
 """From boxes in every frame to tracks: motion, overlap, appearance, and an assignment of the two.
 
-A frame goes through five steps. Every track predicts where it is (a Kalman filter). Confident boxes
-are assigned to tracks by overlap and appearance; tracks still without one try the faint boxes, by
-overlap alone (Zhang et al., 2022, ByteTrack). Confident boxes still free begin new tracks. A track
-seen often enough is confirmed; if it looks like one that was lost nearby, it takes up that one's
-identity. Tracks that walk out of the picture end, and so do those not seen for long.
+The loop is SORT's (Bewley et al., 2016): every track predicts where it is, boxes are assigned to
+the predictions, boxes left over begin tracks. A frame goes through six steps:
+
+1. Every track predicts its box for the moment of the frame (a Kalman filter, in seconds).
+2. Confident boxes are assigned to the confirmed tracks by overlap (grown boxes, heights weighed)
+   and appearance; who slipped past the prediction is known again by appearance alone.
+3. Tracks that have just lost their box try the faint ones, by overlap alone (ByteTrack, Zhang et
+   al., 2022).
+4. Confident boxes still free continue tracks that are not confirmed yet. These come last, as in
+   ByteTrack, so that a chance box never takes one from somebody known.
+5. What is left and very confident begins new tracks. A track seen often enough is confirmed; if it
+   looks like one that was lost nearby, it takes up that one's identity.
+6. Tracks that walk out of the picture end, and so do those not seen for long.
 """
 
 from __future__ import annotations
@@ -21,12 +29,20 @@ from reidlib.boxes import BOX
 from reidlib.detection.association import (
     FORBIDDEN,
     Appearance,
+    Confidence,
     assign,
     centre_size,
+    corners,
     correct_motion,
+    overlap,
     predict_motion,
     start_motion,
 )
+
+VALUES = pd.Index([*BOX, "confidence"])  # made once: pandas takes longer over it than a frame does
+CONFIDENT, CERTAIN = 0.7, 0.95  # shares of the usual confidence: to continue a track, to begin one
+FAINT_IOU = 0.5  # a faint box has to lie better: where nobody is, there are many of them
+TWIN_IOU = 0.5  # a box that overlaps a tracked one by so much is a second box on one person
 
 
 class Observation(NamedTuple):
@@ -38,162 +54,251 @@ class Observation(NamedTuple):
     confidence: float
 
 
+class Scene(NamedTuple):
+    """What a frame shows: N boxes (N, 4), confidences (N,), unit embeddings (N, D) or None."""
+
+    boxes: np.ndarray
+    confidence: np.ndarray
+    embeddings: np.ndarray | None
+    crowded: np.ndarray | None  # bool (N,): half of the crop would be somebody else
+
+
 @dataclass
 class Track:
     """What a tracker remembers of one person."""
 
-    mean: np.ndarray  # (4, 2): centre x, centre y, width, height in pixels, and their speeds
+    mean: np.ndarray  # (4, 2): centre x, centre y, width, height in pixels; the speed of each a s
     covariance: np.ndarray  # (4, 2, 2)
     embedding: np.ndarray  # (D,) unit vector: how the person looks, slowly updated; NaN if unknown
     id: int = 0  # 0 until confirmed
     age: int = 1  # frames since birth
     hits: int = 1  # frames in which a box was assigned
     missed: int = 0  # frames since the last of them
+    unseen: float = 0.0  # seconds since the last of them
     history: list[Observation] = field(default_factory=list)
 
     @property
     def box(self) -> np.ndarray:
         """The estimated box, (4,): x1 y1 x2 y2."""
-        centre, half = self.mean[:2, 0], np.maximum(self.mean[2:, 0], 1) / 2
-        return np.concatenate([centre - half, centre + half]).astype(np.float32)
+        return corners(self.mean[None, :, 0])[0]
 
 
 class Tracker:
     """Follows people through a video, one frame an `update`.
 
-    Boxes with at least `high` confidence continue tracks, those of `birth` (`high` + 0.2) begin
-    them, and those from `low` continue them where nothing better is there. `iou` is the overlap
-    that makes a box a candidate, `weight` the share of appearance in the cost. Recovering a lost
-    track takes looks closer than `alike`, on the scale of `Appearance`. `min_hits` boxes confirm a
-    track, `max_age` frames without one end it. `size` is the picture's (width, height); with it,
-    tracks end where people walk out. `assignment` is that of `assign`.
+    - `size`: the picture's (width, height); with it, tracks end where people walk out.
+    - `fps`: frames a second, for updates that come without a time.
+    - `high`, `birth`: the least confidence of a box that continues a track, and that begins one (by
+      default `high`). With `relative` the box must be confident by the detector's own measure as
+      well, see `Confidence`. Boxes from `low` continue tracks where nothing better is there.
+    - `iou`: the overlap, times confidence, that makes a box a candidate. Boxes are grown by
+      `buffer` of their size for it, and `heights` counts twice how their heights agree (`overlap`).
+    - `weight`: the share of appearance in the cost. `alike`: the distance, on the scale of
+      `Appearance`, under which a lost track is recovered.
+    - `min_hits`: boxes that confirm a track. `patience`: seconds a track lives without one, the
+      same at any rate.
+    - `moving`: the camera moves; what displaced the tracks seen displaces the others too.
+    - `assignment`: that of `assign`.
+
+    Raises ValueError for settings out of range.
     """
 
     def __init__(
         self,
+        size: tuple[int, int] | None = None,
+        fps: float = 25.0,
+        *,
         high: float = 0.25,
         birth: float | None = None,
-        low: float = 0.2,
-        iou: float = 0.3,
+        low: float = 0.1,
+        relative: bool = True,
+        iou: float = 0.28,
+        buffer: float = 0.3,
+        heights: bool = True,
         weight: float = 0.7,
         alike: float = 0.5,
-        min_hits: int = 3,
-        max_age: int = 60,
-        size: tuple[int, int] | None = None,
+        min_hits: int = 2,
+        patience: float = 2.0,
+        moving: bool = False,
         assignment: str = "hungarian",
     ):
         if assignment not in ("hungarian", "greedy"):
             raise ValueError(f"assignment is {assignment!r}; expected 'hungarian' or 'greedy'")
-        if not (0 <= iou <= 1 and 0 <= weight <= 1 and min_hits >= 1 and max_age >= 0):
+        if not (0 <= iou <= 1 and 0 <= weight <= 1 and min_hits >= 1 and patience >= 0):
             raise ValueError(
-                f"iou {iou}, weight {weight}, min_hits {min_hits}, max_age {max_age}; expected two "
-                "shares from 0 to 1, at least 1 box and at least 0 frames"
+                f"iou {iou}, weight {weight}, min_hits {min_hits}, patience {patience}; expected "
+                "two shares from 0 to 1, at least 1 box and at least 0 seconds"
             )
-        birth = min(high + 0.2, 1.0) if birth is None else birth
+        if not (fps > 0 and buffer >= 0):
+            raise ValueError(f"fps {fps}, buffer {buffer}; expected a rate above 0, a share from 0")
+        birth = high if birth is None else birth
         if not (0 <= low <= 1 and 0 <= high <= birth <= 1):
             raise ValueError(
                 f"low, high and birth are {low}, {high} and {birth}; expected 0 to 1, high <= birth"
             )
-        self.high, self.low, self.iou, self.weight, self.alike = high, low, iou, weight, alike
-        self.birth, self.min_hits, self.max_age = birth, min_hits, max_age
-        self.size, self.assignment = size, assignment
+        self.size, self.fps, self.assignment, self.moving = size, fps, assignment, moving
+        self.high, self.birth, self.low, self.relative = high, birth, low, relative
+        self.iou, self.buffer, self.heights = iou, buffer, heights
+        self.weight, self.alike = weight, alike
+        self.min_hits, self.patience = min_hits, patience
         self.tracks: list[Track] = []
         self.ended: list[Track] = []  # confirmed tracks that the last update has given up
-        self.appearance = Appearance()
+        self.appearance, self.confidence = Appearance(), Confidence()
         self.frame = -1  # of the last update
+        self.time: float | None = None  # of the last update, in seconds
         self._dim: int | None = None
         self._ids = itertools.count(1)
 
-    def update(self, detections: pd.DataFrame, embeddings=None) -> pd.DataFrame:
+    def update(
+        self, detections: pd.DataFrame, embeddings=None, time: float | None = None
+    ) -> pd.DataFrame:
         """Take one frame's boxes; return its tracks: track x1 y1 x2 y2 confidence.
 
         `detections` has x1 y1 x2 y2 confidence; boxes without area are left out. `embeddings` is
-        (N, D), a row a box; a row of NaN says that the box has none. Raises ValueError for missing
-        columns, NaN in boxes, and embeddings that do not fit the boxes or earlier frames.
+        (N, D), a row a box; a row of NaN says that the box has none. `time` is when the frame was
+        taken, in seconds; without it, 1 / `fps` after the one before. Raises ValueError for missing
+        columns, NaN in boxes, embeddings that do not fit the boxes or earlier frames, and a time
+        before that of the last frame.
         """
         found, score = _check_detections(detections)
-        looks = self._check_embeddings(embeddings, len(found))
-        real = boxes.area(found) > 0
-        confident = np.flatnonzero(real & (score >= self.high))
-        faint = np.flatnonzero(real & (score >= self.low) & (score < self.high))
+        vectors = self._check_embeddings(embeddings, len(found))
+        self._predict(self._elapsed(time))
         self.frame += 1
-        self._predict()
-        free = self._match(self.tracks, confident, found, score, looks)
-        missing = [t for t in self.tracks if t.id and t.missed == 1]
-        self._match(missing, faint, found, score, np.full_like(looks, np.nan))
-        self._begin(free[score[free] >= self.birth], found, score, looks)
-        self._learn_strangers(confident, found, looks)
+        scene = Scene(found, score, vectors, None if vectors is None else _crowded(found))
+        confident, faint, birth = self._sort(scene)
+        known = [t for t in self.tracks if t.id]
+        predicted = [t.mean[:2, 0] for t in known]
+        free = self._match(known, confident, scene, self.iou)
+        if self.moving:
+            self._follow_camera(known, predicted)
+        missing = [t for t in known if t.missed == 1]
+        self._match(missing, faint, scene._replace(embeddings=None), FAINT_IOU, faint=True)
+        free = self._match([t for t in self.tracks if not t.id], free, scene, self.iou)
+        self._begin(free[score[free] >= birth], scene)
+        self._learn_strangers(confident, scene)
         self._end()
-        rows = [
-            (t.id, *t.box, t.history[-1].confidence) for t in self.tracks if t.id and not t.missed
-        ]
-        return pd.DataFrame(rows, columns=["track", *BOX, "confidence"]).astype({"track": int})
+        return self._table()
 
-    def _check_embeddings(self, embeddings, count: int) -> np.ndarray:
+    def _check_embeddings(self, embeddings, count: int) -> np.ndarray | None:
         if embeddings is None:
-            return np.full((count, self._dim or 1), np.nan, np.float32)
-        looks = np.asarray(embeddings, np.float32)
-        if looks.ndim != 2 or len(looks) != count:
+            return None if self._dim is None else np.full((count, self._dim), np.nan, np.float32)
+        vectors = np.asarray(embeddings, np.float32)
+        if vectors.ndim != 2 or len(vectors) != count:
             raise ValueError(
-                f"embeddings have shape {looks.shape}; expected ({count}, D), a row a box"
+                f"embeddings have shape {vectors.shape}; expected ({count}, D), a row a box"
             )
-        if self._dim != looks.shape[1] and (self._dim or self.tracks):
+        if self._dim != vectors.shape[1] and (self._dim or self.tracks):
             raise ValueError(
-                f"embeddings have {looks.shape[1]} dimensions, earlier ones {self._dim}; give them "
-                "from the first frame on, by one extractor"
+                f"embeddings have {vectors.shape[1]} dimensions, earlier ones {self._dim}; give "
+                "them from the first frame on, by one extractor"
             )
-        self._dim = looks.shape[1]
-        known = np.isfinite(looks).all(axis=1)
-        if not (known | np.isnan(looks).all(axis=1)).all():
+        self._dim = vectors.shape[1]
+        known = np.isfinite(vectors).all(axis=1)
+        if not (known | np.isnan(vectors).all(axis=1)).all():
             raise ValueError(
                 "an embedding is NaN or infinite in part; a box without one is all NaN"
             )
-        length = np.linalg.norm(looks, axis=1, keepdims=True)
-        return np.where(length > 0, looks / np.where(length > 0, length, 1), np.nan)
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.where(length > 0, vectors / np.where(length > 0, length, 1), np.nan)
 
-    def _predict(self) -> None:
+    def _elapsed(self, time: float | None) -> float:
+        """Set the clock to a frame's time; return the seconds since the frame before."""
+        before = self.time
+        if time is None:
+            time = 0.0 if before is None else before + 1 / self.fps
+        if not (np.isfinite(time) and (before is None or time >= before)):
+            raise ValueError(
+                f"this frame was taken at {time} s and the one before at {before} s; give frames "
+                "in order, and a new tracker to another video"
+            )
+        self.time = float(time)
+        return 0.0 if before is None else self.time - before
+
+    def _sort(self, scene: Scene) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return which boxes are confident, which faint, and how sure a box must be to begin."""
+        high, birth = self.high, self.birth
+        if self.relative:
+            self.confidence.learn(scene.confidence[scene.confidence >= self.low])
+            high = max(high, CONFIDENT * self.confidence.usual)
+            birth = max(birth, CERTAIN * self.confidence.usual)
+        real = (scene.boxes[:, 2:] > scene.boxes[:, :2]).all(axis=1)
+        confident = real & (scene.confidence >= high)
+        faint = real & (scene.confidence >= self.low) & ~confident
+        return np.flatnonzero(confident), np.flatnonzero(faint), birth
+
+    def _sureness(self, confidence: np.ndarray) -> np.ndarray:
+        """Return confidences as shares of the usual, 1 at most; ByteTrack weighs overlap so."""
+        return np.minimum(confidence / self.confidence.usual, 1) if self.relative else confidence
+
+    def _predict(self, seconds: float) -> None:
         if self.tracks:
-            motion = predict_motion(*_stack(self.tracks))
+            motion = predict_motion(*_stack(self.tracks), seconds)
             for track, track.mean, track.covariance in zip(self.tracks, *motion):
                 track.age += 1
                 track.missed += 1
+                track.unseen += seconds
                 if track.missed > 1:
                     track.mean[2:, 1] = 0  # nobody keeps growing while out of sight
 
-    def _match(self, tracks, indices, found, score, looks) -> np.ndarray:
+    def _match(self, tracks, indices, scene, least, faint=False) -> np.ndarray:
         """Assign boxes `indices` to tracks, update these, and return the boxes left over."""
         if not tracks or not len(indices):
             return indices
-        overlap = boxes.iou(np.stack([t.box for t in tracks]), found[indices])
-        distance = self.appearance.distance(_looks(tracks), looks[indices])
-        unknown = np.isnan(distance)
-        mixed = (1 - self.weight) * (1 - overlap) + self.weight * distance
-        cost = np.where(unknown, 1 - overlap, mixed)
-        allowed = (overlap >= self.iou) & (unknown | (distance < 1))
-        # Who slipped past the prediction, behind a pillar say, is known again by the looks.
-        known = (distance < self.alike) & self._reachable(tracks, found[indices])
-        cost = np.where(allowed, cost, np.where(known, 1 + distance, FORBIDDEN))
+        predicted, found = _estimates(tracks), scene.boxes[indices]
+        # C-BIoU's cascade: what the first pass missed is looked for farther away.
+        buffer = self.buffer * 5 / 3 if faint else self.buffer
+        shared = overlap(predicted, found, buffer, self.heights)
+        if not faint:
+            shared = shared * self._sureness(scene.confidence[indices])  # of two, the surer
+        cost = np.where(shared >= least, 1 - shared, FORBIDDEN)
+        if scene.embeddings is not None:
+            cost = self._weigh_appearance(cost, tracks, indices, scene)
         pairs = assign(cost, self.assignment)
-        if pairs:
-            rows, columns = np.array(pairs).T
-            alone = (overlap[:, columns] > 0.1).sum(axis=0) == 1
-            self._continue([tracks[r] for r in rows], indices[columns], found, score, looks, alone)
-        return np.delete(indices, [c for _, c in pairs])
+        if not pairs:
+            return indices
+        rows, columns = np.array(pairs).T
+        chosen = [tracks[row] for row in rows]
+        if scene.embeddings is not None:
+            alone = (overlap(predicted, found)[:, columns] > 0.1).sum(axis=0) == 1
+            self._learn_same(chosen, indices[columns], scene, alone)
+        self._continue(chosen, indices[columns], scene)
+        return np.delete(indices, columns)
 
-    def _continue(self, tracks, indices, found, score, looks, alone) -> None:
-        motion = correct_motion(*_stack(tracks), found[indices])
-        crowded = (boxes.iou(found, found) - np.eye(len(found), dtype=np.float32)).max(axis=1) > 0.3
-        for track, track.mean, track.covariance, i, single in zip(tracks, *motion, indices, alone):
+    def _weigh_appearance(self, cost, tracks, indices, scene) -> np.ndarray:
+        """Mix the distance of embeddings into a cost by overlap, (N, M) (DeepSORT, 2017)."""
+        distance = self.appearance.distance(_embeddings(tracks), scene.embeddings[indices])
+        unknown, allowed = np.isnan(distance), cost < FORBIDDEN
+        mixed = (1 - self.weight) * cost + self.weight * distance
+        mixed = np.where(allowed & (distance < 1), mixed, FORBIDDEN)
+        # Who slipped past the prediction, behind a pillar say, is known again by appearance.
+        again = (distance < self.alike) & self._reachable(tracks, scene.boxes[indices])
+        mixed = np.where((mixed == FORBIDDEN) & again, 1 + distance, mixed)
+        return np.where(unknown, cost, mixed)
+
+    def _continue(self, tracks, indices, scene) -> None:
+        motion = correct_motion(*_stack(tracks), scene.boxes[indices])
+        for track, track.mean, track.covariance, i in zip(tracks, *motion, indices.tolist()):
             track.hits += 1
-            track.missed = 0
-            track.history.append(Observation(self.frame, int(i), found[i], float(score[i])))
-            if not crowded[i] and np.isfinite(looks[i, 0]):  # half of it would be somebody else
-                if single:
-                    similarity = track.embedding @ looks[i : i + 1].T
-                    self.appearance.learn("same", similarity[np.isfinite(similarity)])
-                track.embedding = _blend(track.embedding, looks[i], max(0.05, 1 / track.hits))
+            track.missed, track.unseen = 0, 0.0
+            track.history.append(_observe(self.frame, i, scene))
+            if scene.embeddings is not None and not scene.crowded[i]:
+                share = max(0.05, 1 / track.hits)
+                track.embedding = _blend(track.embedding, scene.embeddings[i], share)
             if not track.id and track.hits >= self.min_hits:
                 self._confirm(track)
+
+    def _follow_camera(self, tracks, predicted) -> None:
+        """Displace the tracks without a box by what the others were displaced by, the median.
+
+        A stand-in for image registration (BoT-SORT, Aharon et al., 2022) that needs boxes alone.
+        """
+        seen = [i for i, track in enumerate(tracks) if not track.missed]
+        if len(seen) >= 3:
+            places = centre_size(np.array([tracks[i].history[-1].box for i in seen]))[:, :2]
+            shift = np.median(places - np.array([predicted[i] for i in seen]), axis=0)
+            for track in tracks:
+                if track.missed:
+                    track.mean[:2, 0] += shift
 
     def _reachable(self, tracks, found) -> np.ndarray:
         """Say which boxes (M, 4) the tracks can have got to since last seen, bool (N, M)."""
@@ -201,15 +306,15 @@ class Tracker:
         height = np.maximum(state[:, 3:], 1)
         walked = np.linalg.norm(place[None, :, :2] - state[:, None, :2], axis=2) / height
         growth = np.abs(np.log(np.maximum(place[None, :, 3], 1) / height))
-        missed = np.array([[t.missed] for t in tracks])
-        return (walked < 0.5 + 0.1 * missed) & (growth < 0.4)
+        unseen = np.array([[t.unseen] for t in tracks])
+        return (walked < 0.5 + 2.5 * unseen) & (growth < 0.4)
 
     def _confirm(self, track: Track) -> None:
         """Give a new track an identity: that of a lost track that it continues, or a new one."""
         first = track.history[0]
         lost = [t for t in self.tracks if t.id and t.history[-1].frame < first.frame]
-        if lost:
-            distance = self.appearance.distance(track.embedding[None], _looks(lost))[0]
+        if lost and np.isfinite(track.embedding[0]):
+            distance = self.appearance.distance(track.embedding[None], _embeddings(lost))[0]
             distance[~self._reachable(lost, first.box[None])[:, 0]] = np.inf
             distance = np.nan_to_num(distance, nan=np.inf)
             if distance.min() < self.alike:
@@ -221,29 +326,43 @@ class Tracker:
                 return
         track.id = next(self._ids)
 
-    def _begin(self, indices, found, score, looks) -> None:
-        taken = [t.box for t in self.tracks if not t.missed]
-        for i in indices:
-            if (boxes.iou(found[i], taken) < 0.5).all():  # else a second box on somebody tracked
-                taken.append(found[i])
-                history = [Observation(self.frame, int(i), found[i], float(score[i]))]
-                track = Track(*start_motion(found[i]), looks[i], history=history)
+    def _begin(self, indices, scene) -> None:
+        taken = list(_estimates([t for t in self.tracks if not t.missed]))
+        for i in indices.tolist():
+            box = scene.boxes[i]
+            if not taken or overlap(box[None], np.array(taken)).max() < TWIN_IOU:
+                taken.append(box)
+                vectors = scene.embeddings
+                embedding = np.full(1, np.nan, np.float32) if vectors is None else vectors[i]
+                history = [_observe(self.frame, i, scene)]
+                track = Track(*start_motion(box), embedding, history=history)
                 self.tracks.append(track)
                 if self.min_hits <= 1:
                     self._confirm(track)
 
-    def _learn_strangers(self, indices, found, looks) -> None:
-        apart = np.triu(boxes.iou(found[indices], found[indices]) < 0.1, 1)
-        similarity = (looks[indices] @ looks[indices].T)[apart]
-        self.appearance.learn("other", similarity[np.isfinite(similarity)])
+    def _learn_same(self, tracks, indices, scene, alone) -> None:
+        alone = alone & ~scene.crowded[indices]
+        vectors = scene.embeddings[indices]
+        similarity = np.einsum("nd,nd->n", _embeddings(tracks), vectors)[alone]
+        self.appearance.learn("same", similarity[np.isfinite(similarity)])
+
+    def _learn_strangers(self, indices, scene) -> None:
+        if scene.embeddings is not None and len(indices) > 1:
+            apart = np.triu(overlap(scene.boxes[indices], scene.boxes[indices]) < 0.1, 1)
+            vectors = scene.embeddings[indices]
+            similarity = (vectors @ vectors.T)[apart]
+            self.appearance.learn("other", similarity[np.isfinite(similarity)])
 
     def _end(self) -> None:
-        over = [
-            t.missed > self.max_age or (t.missed and (not t.id or self._left(t)))
-            for t in self.tracks
-        ]
-        self.ended = [t for t, gone in zip(self.tracks, over) if gone and t.id]
-        self.tracks = [t for t, gone in zip(self.tracks, over) if not gone]
+        kept, self.ended = [], []
+        for track in self.tracks:
+            late = track.unseen > self.patience + 1e-6  # sums of 1 / fps are not exact
+            if late or (track.missed and (not track.id or self._left(track))):
+                if track.id:
+                    self.ended.append(track)
+            else:
+                kept.append(track)
+        self.tracks = kept
 
     def _left(self, track: Track) -> bool:
         if self.size is None:
@@ -255,16 +374,37 @@ class Tracker:
             or (x2 > width and vx > 0) or (y2 > height and vy > 0)
         )  # fmt: skip
 
+    def _table(self) -> pd.DataFrame:
+        seen = [t for t in self.tracks if t.id and not t.missed]
+        confidence = [t.history[-1].confidence for t in seen]
+        values = np.column_stack([_estimates(seen), confidence]).astype(np.float32)
+        table = pd.DataFrame(values, columns=VALUES)
+        table.insert(0, "track", np.array([t.id for t in seen], int))
+        return table
+
 
 def _stack(tracks) -> tuple[np.ndarray, np.ndarray]:
-    return np.stack([t.mean for t in tracks]), np.stack([t.covariance for t in tracks])
+    return np.array([t.mean for t in tracks]), np.array([t.covariance for t in tracks])
 
 
-def _looks(tracks) -> np.ndarray:
+def _estimates(tracks) -> np.ndarray:
+    return corners(np.array([t.mean[:, 0] for t in tracks]).reshape(-1, 4))
+
+
+def _embeddings(tracks) -> np.ndarray:
     return np.stack([t.embedding for t in tracks])
 
 
+def _observe(frame: int, index: int, scene: Scene) -> Observation:
+    return Observation(frame, index, scene.boxes[index], float(scene.confidence[index]))
+
+
+def _crowded(found: np.ndarray) -> np.ndarray:
+    return (overlap(found, found) > 0.3).sum(axis=1) > 1  # every box overlaps itself
+
+
 def _blend(old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
+    """Return unit vectors (D,) mixed, `share` of the new one; one that is NaN does not count."""
     if np.isnan(old[0]) or np.isnan(new[0]):
         return old if np.isnan(new[0]) else new
     mixed = (1 - share) * old + share * new
@@ -272,8 +412,8 @@ def _blend(old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
 
 
 def _check_detections(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    boxes.require(table, [*BOX, "confidence"], "the table of detections")
-    score = table["confidence"].to_numpy(np.float32)
-    if not np.isfinite(score).all():
+    boxes.require(table, VALUES, "the table of detections")
+    values = np.column_stack([table[name].to_numpy(np.float32) for name in VALUES])
+    if not np.isfinite(values[:, 4]).all():
         raise ValueError("a detection has confidence NaN or infinity; give each box a number")
-    return boxes.as_boxes(table[BOX].to_numpy()), score
+    return boxes.as_boxes(values[:, :4]), values[:, 4]
