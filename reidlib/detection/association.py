@@ -163,3 +163,16 @@ class Confidence:
             self.seen = min(self.seen + weight, 2000)
             step = weight / self.seen
             self.usual += (float(scores @ scores) / weight - self.usual) * step
+
+
+def crowded(found: np.ndarray) -> np.ndarray:
+    """Say of which boxes (N, 4) half the crop would be somebody else, bool (N,)."""
+    return (overlap(found, found) > 0.3).sum(axis=1) > 1  # every box overlaps itself
+
+
+def blend(old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
+    """Return unit vectors (D,) mixed, `share` of the new one; one that is NaN does not count."""
+    if np.isnan(old[0]) or np.isnan(new[0]):
+        return old if np.isnan(new[0]) else new
+    mixed = (1 - share) * old + share * new
+    return mixed / max(np.linalg.norm(mixed), 1e-12)

@@ -31,9 +31,11 @@ from reidlib.detection.association import (
     Appearance,
     Confidence,
     assign,
+    blend,
     centre_size,
     corners,
     correct_motion,
+    crowded,
     overlap,
     predict_motion,
     start_motion,
@@ -164,7 +166,7 @@ class Tracker:
         vectors = self._check_embeddings(embeddings, len(found))
         self._predict(self._elapsed(time))
         self.frame += 1
-        scene = Scene(found, score, vectors, None if vectors is None else _crowded(found))
+        scene = Scene(found, score, vectors, None if vectors is None else crowded(found))
         confident, faint, birth = self._sort(scene)
         known = [t for t in self.tracks if t.id]
         predicted = [t.mean[:2, 0] for t in known]
@@ -283,7 +285,7 @@ class Tracker:
             track.history.append(_observe(self.frame, i, scene))
             if scene.embeddings is not None and not scene.crowded[i]:
                 share = max(0.05, 1 / track.hits)
-                track.embedding = _blend(track.embedding, scene.embeddings[i], share)
+                track.embedding = blend(track.embedding, scene.embeddings[i], share)
             if not track.id and track.hits >= self.min_hits:
                 self._confirm(track)
 
@@ -322,7 +324,7 @@ class Tracker:
                 self.tracks = [t for t in self.tracks if t is not old]
                 track.id, track.age, track.hits = old.id, old.age, old.hits + track.hits
                 track.history = old.history + track.history
-                track.embedding = _blend(old.embedding, track.embedding, 0.5)
+                track.embedding = blend(old.embedding, track.embedding, 0.5)
                 return
         track.id = next(self._ids)
 
@@ -397,18 +399,6 @@ def _embeddings(tracks) -> np.ndarray:
 
 def _observe(frame: int, index: int, scene: Scene) -> Observation:
     return Observation(frame, index, scene.boxes[index], float(scene.confidence[index]))
-
-
-def _crowded(found: np.ndarray) -> np.ndarray:
-    return (overlap(found, found) > 0.3).sum(axis=1) > 1  # every box overlaps itself
-
-
-def _blend(old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
-    """Return unit vectors (D,) mixed, `share` of the new one; one that is NaN does not count."""
-    if np.isnan(old[0]) or np.isnan(new[0]):
-        return old if np.isnan(new[0]) else new
-    mixed = (1 - share) * old + share * new
-    return mixed / max(np.linalg.norm(mixed), 1e-12)
 
 
 def _check_detections(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
