@@ -186,6 +186,12 @@ Folder = Annotated[Path, option("FOLDER", "Where the results go.", "--out", pars
 Film = Annotated[Path | None, option("OUT.mp4", "Also a film.", "--video", parser=new_file)]
 
 Step = Annotated[str, option("STEP", "In frames (25) or in time (1s, 500ms).")]
+Rate = Annotated[
+    float | None,
+    option(
+        "N", "Frames a second, where the source does not say: frames, raw streams.", parser=number
+    ),
+]
 Known = Annotated[Path | None, option("FILE", "MOT text; else people are followed.", parser=path)]
 Truth = Annotated[Path | None, option("GT", "MOT text, to score against.", parser=path)]
 Truths = Annotated[list[Path] | None, option("GT ...", "MOT text, one file a video.", parser=path)]

@@ -31,27 +31,28 @@ def collect(
     source: cli.Video,
     out: cli.Folder,
     every: cli.Step = "1s",
+    fps: cli.Rate = None,
 ) -> str:
     """Take frames out of a video and judge its quality."""
     from reidlib import style
-    from reidlib.collection import capture, encoding, plots, quality, video
+    from reidlib.collection import encoding, plots, quality, sequences, video
 
-    opened = video.probe(source)
+    clip = video.open(source, fps)
+    video.probe(clip)
     video.parse_every(every)
     names = ("frames.csv", "quality.csv", "quality.png", "contact_sheet.png")
     written = [out / name for name in names]
     _check(source, targets=written)
-    frames = video.extract(source, out, every)
-    live = opened.frames is None
+    frames = video.extract(clip, out, every)
     # A live source has moved on: what was kept of it is judged. Frames taken out of a video,
     # now or before, tell nothing of its rate and gaps.
-    sampled = live or (Path(source) / video.INDEX).is_file()
+    sampled = clip.live or (Path(source) / sequences.INDEX).is_file()
     limits = quality.Thresholds(fps=0, gap=math.inf) if sampled else None
-    judged, step = (out, 1) if live else (source, every)
+    judged, step = (out, 1) if clip.live else (clip, every)
     report = quality.report(judged, step, thresholds=limits)
     with assets.atomic(out / "quality.csv") as temporary:
         report.table.to_csv(temporary, index=False)
-    title = style.plain_text(capture.display_name(source))
+    title = style.plain_text(clip.name)
     style.save(plots.quality(report, title=title), out / "quality.png")
     shown = frames.iloc[:: max(1, len(frames) // 12)][:12]
     images = [encoding.read_image(path) for path in shown["path"]]
@@ -68,6 +69,7 @@ def detect(
     out: cli.Boxes,
     film: cli.Film = None,
     detector: cli.Detector = "auto",
+    fps: cli.Rate = None,
 ) -> str:
     """Find the people in every frame."""
     import numpy as np
@@ -78,11 +80,12 @@ def detect(
     from reidlib.collection import formats, video
     from reidlib.detection import detectors
 
-    opened, found = video.probe(source), {}
+    clip, found = video.open(source, fps), {}
+    about = video.probe(clip)
     _check(source, detector, targets=[out, film])
     find = detectors.load(detector)
-    with _film(film, opened.fps) as writer:
-        frames = tqdm(_frames(source, opened), "detect", opened.frames, leave=False)
+    with _film(film, about.fps) as writer:
+        frames = tqdm(_frames(clip), "detect", about.frames, leave=False)
         for index, _, image in frames:
             people = find([image])[0]
             found[index] = people[detectors.COLUMNS].to_numpy(np.float32)
@@ -103,6 +106,7 @@ def track(
     truth: cli.Truth = None,
     detector: cli.Detector = "auto",
     features: cli.Features = "auto",
+    fps: cli.Rate = None,
 ) -> str:
     """Follow the people through a video.
 
@@ -113,17 +117,18 @@ def track(
     from reidlib.detection import detectors, scores, tracking
     from reidlib.features import extractors
 
-    opened = video.probe(source)
-    known = scores.read_truth(truth, opened.frames) if truth else None
+    clip = video.open(source, fps)
+    about = video.probe(clip)
+    size = about.width, about.height
+    known = scores.read_truth(truth, about.frames, size) if truth else None
     _check(source, truth, detector, features, targets=[out, film])
     find, embed = detectors.load(detector), extractors.load(features)
-    with _film(film, opened.fps) as writer:
+    with _film(film, about.fps) as writer:
 
         def draw(index, image, tracks):
             writer.write(drawing.draw_tracks(image, tracks))
 
-        frames = _frames(source, opened)
-        table = tracking.track(frames, find, embed, on_frame=draw if writer else None)
+        table = tracking.track(_frames(clip), find, embed, on_frame=draw if writer else None)
         formats.write_mot(table, out)
     wrote(out, film)
     line = f"{table['track'].nunique()} tracks"
@@ -139,6 +144,7 @@ def extract(
     out: cli.Vectors,
     tracks: cli.Known = None,
     features: cli.Features = "auto",
+    fps: cli.Rate = None,
 ) -> str:
     """Turn people into feature vectors."""
     import pandas as pd
@@ -149,23 +155,24 @@ def extract(
 
     out = out.with_suffix(".npz")
     crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
-    opened = None if crops else video.probe(source)
+    clip = None if crops else video.open(source, fps)
+    length = video.probe(clip).frames if clip else None
     _check(source, tracks, features, targets=[out, out.with_suffix(".csv")])
     extractor = extractors.load(features)
     if tracks:
         table = formats.read_mot(tracks)
         if table.empty:
             raise ValueError(f"{tracks} holds no boxes; track the video first")
-        annotation.check_length(table, opened.frames, source)
-        embeddings = extractors.embed_tracks(source, table, extractor, opened.frames)
+        annotation.check_length(table, length, clip)
+        embeddings = extractors.embed_tracks(clip, table, extractor, length)
     elif crops:
         data = datasets.load(source)
         parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
         table = pd.concat([part.assign(part=name) for name, part in parts.items()])
         embeddings = extractors.embed(table, extractor)
     else:
-        frames = _frames(source, opened)
-        table, embeddings = tracking.track(frames, detectors.load(), extractor, embeddings=True)
+        find = detectors.load()
+        table, embeddings = tracking.track(_frames(clip), find, extractor, embeddings=True)
     vectors.write(out, embeddings, table)
     wrote(out, out.with_suffix(".csv"))
     return f"{len(embeddings)} vectors of {extractor.dim} numbers, by {extractor.name}"
@@ -315,12 +322,11 @@ def demo(
     return f"{found['people']} people in {where}; open {out / 'report.html'}"
 
 
-def _frames(source: str, opened: "video.Probe") -> Iterable:
+def _frames(clip: "video.Video") -> Iterable:
     """Return a video's frames; Ctrl-C ends a live one, which may have no other end."""
-    from reidlib.collection import capture, video
+    from reidlib.collection import capture
 
-    frames = video.read(source)
-    return frames if opened.frames else capture.until_interrupted(frames)
+    return capture.until_interrupted(clip.read()) if clip.live else clip.read()
 
 
 def _dataset(name: str, same_camera: bool) -> "datasets.Dataset":
@@ -346,9 +352,9 @@ def _film(path: Path | None, fps: float):
 
 def _check(*inputs, targets: Sequence[Path | None]) -> None:
     """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
-    from reidlib.collection import video
+    from reidlib.collection import sequences
 
-    indices = [Path(source) / video.INDEX for source in inputs if source]
+    indices = [Path(source) / sequences.INDEX for source in inputs if source]
     assets.refuse_overwriting([*inputs, *indices], targets)
     assets.check_writable(*filter(None, targets))
 

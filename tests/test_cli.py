@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from reidlib import __main__, assets, command_line
-from reidlib.collection import encoding, formats, plots, video
+from reidlib.collection import capture, encoding, formats, plots, video
 from reidlib.detection import detectors, tracking
 from reidlib.features import vectors
 from reidlib.model import networks
@@ -277,7 +277,7 @@ def test_train_refuses(call, people, tmp_path):
     refused(call("train", people, "--out", out, "--loss", "tripple"), "tripple", "triplet")
     refused(call("train", people, "--out", out, "--margin", "-1"), "margin")
     refused(call("train", people, "--out", out, "--margin", "wide"), "--margin")
-    refused(call("train", people, "--out", out, "--epochs", "0"), "epochs=0")
+    refused(call("train", people, "--out", out, "--epochs", "0"), "epochs")
     refused(call("train", people, "--out", tmp_path / "model"), "ends in .pt")
     shutil.copytree(people / "query", tmp_path / "some", ignore=shutil.ignore_patterns("*_c2*"))
     refused(call("train", tmp_path / "some", "--out", out), "one image each")
@@ -406,9 +406,9 @@ def test_the_password_of_an_address_is_not_drawn(call, clip, tmp_path, monkeypat
 
     address = "http://me:secret@camera/clip.mp4"
     monkeypatch.setattr(plots, "quality", quality)
-    monkeypatch.setattr(video, "probe", lambda _, probe=video.probe: probe(clip))
-    monkeypatch.setattr(video, "read", lambda _, *a, read=video.read, **k: read(clip, *a, **k))
-    monkeypatch.setattr(video, "times", lambda _, times=video.times: times(clip))
+    opened = video.open(clip)
+    opened.name = capture.display_name(address)  # as an opened address is called
+    monkeypatch.setattr(video, "open", lambda *_: opened)
     result = call("collect", address, "--out", tmp_path / "frames")
     assert result.status == 0, result.err
     assert drawn == ["http://camera/clip.mp4"] and "secret" not in result.out + result.err
