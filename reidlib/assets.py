@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
+import http.client
 import importlib.util
 import os
+import pickletools
+import platform
+import re
 import shutil
 import tempfile
-import urllib.error
+import time
 import urllib.request
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 PACKAGE = Path(__file__).resolve().parent
+# Bytes that a file from elsewhere may take in memory beyond its own size. A small file can claim
+# far more; this is a quarter of the 2 GB of the smallest machine that the course runs on.
+LIMIT = 1 << 29
+SLOWEST = 10_000  # bytes a second; a download that is slower on average is given up
+DAY = 86_400  # seconds
 
 
 class Unavailable(RuntimeError):
@@ -69,6 +80,49 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_device(name: str) -> None:
+    """Raise ValueError unless this machine's torch can compute on `name`, such as "cuda"."""
+    if name in ("auto", "cpu"):  # no need to import torch
+        return
+    import torch
+
+    try:
+        torch.zeros(1, device=name).cpu()
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"this machine has no device {name!r} to compute on ({reason(error)}); "
+            "use 'cpu', or 'auto' to take a GPU where there is one"
+        ) from error
+
+
+# Files from elsewhere: what they claim is checked before memory is taken, and nothing in them runs
+
+
+def check_archive(path: str | Path) -> None:
+    """Raise ValueError for a zip archive (.pt, .npz) whose content is far larger than the file.
+
+    Only the archive's directory is read. zipfile.BadZipFile is raised where there is none.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > LIMIT + os.path.getsize(path):
+        raise ValueError(f"{path} would take {unpacked / 1e6:.0f} MB when unpacked; {_refusal()}")
+
+
+def pickled_names(path: str | Path) -> set[str]:
+    """Return the "module.name" of all that a torch checkpoint would call, without calling it.
+
+    Raises ValueError or zipfile.BadZipFile for a file that torch.save did not write.
+    """
+    check_archive(path)
+    with zipfile.ZipFile(path) as archive:
+        pickles = [name for name in archive.namelist() if Path(name).name == "data.pkl"]
+        if len(pickles) != 1:
+            raise ValueError(f"{path} holds {len(pickles)} pickles; expected one, as torch writes")
+        steps = list(pickletools.genops(archive.read(pickles[0])))
+    return {argument.replace(" ", ".") for step, argument, _ in steps if step.name == "GLOBAL"}
+
+
 def check_network(path: Path) -> None:
     """Raise ValueError unless a file begins like an ONNX or OpenVINO network.
 
@@ -80,14 +134,27 @@ def check_network(path: Path) -> None:
         raise ValueError(f"{path} is not a network in the format that its name ends in")
 
 
+def reason(error: BaseException) -> str:
+    """Return the last line of an error's message, where native libraries say what was wrong."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
+
+
+def _refusal() -> str:
+    return f"at most {LIMIT / 1e6:.0f} MB beyond a file's own size are taken from it"
+
+
+# Files written whole or not at all
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path` in one step.
 
     If the block fails or is interrupted, the old file stays whole and the temporary one is removed.
-    The temporary name keeps the ending, so that writers that look at it still work.
+    The temporary name keeps the ending, so that writers that look at it still work. Where `path`
+    is a symbolic link, the file that it points to is written. OSError if that is no file.
     """
-    path = Path(path)
+    target = os.path.realpath(path)
     temporary = _temporary(path)
     try:
         try:
@@ -100,20 +167,24 @@ def atomic(path: str | Path) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _temporary(path: Path) -> Path:
+def _temporary(path: str | Path) -> Path:
     """Return a new empty file beside `path`, whose folders are made; OSError if that fails."""
-    if path.is_dir():
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder; give the name of a file")
+    if target.exists() and not target.is_file():
+        raise OSError(f"cannot write {path}: it is a device or a pipe; give the name of a file")
+    # Path.suffix is empty for names such as .npz, to which writers would then add an ending.
+    ending = "".join(target.name.rpartition(".")[1:]) if "." in target.name else ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix="".join(path.suffixes[-1:])
-        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
+        handle, name = tempfile.mkstemp(ending, temporary_prefix(target.stem), target.parent)
     except OSError as error:
         raise type(error)(
             f"cannot write {path}: {error.strerror or error}; choose another output folder"
@@ -122,10 +193,49 @@ def _temporary(path: Path) -> Path:
     return Path(name)
 
 
+def temporary_prefix(stem: str = "") -> str:
+    """Return how our temporary names begin: with what they are for, and the process that writes."""
+    return f".{stem[:40]}-reidlib-{_host()}-{os.getpid()}-"
+
+
+def _host() -> str:
+    return re.sub(r"\W", "", platform.node())[:40]
+
+
+@functools.cache  # a folder of many frames is looked through once
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed runs have left in a folder.
+
+    They are ours by their names, and left by a process of this machine that no longer runs, or
+    older than a day.
+    """
+    for path in folder.glob(".*-reidlib-*"):
+        match = re.fullmatch(r"\..*-reidlib-(\w*)-(\d+)-\w+(\..*)?", path.name)
+        with contextlib.suppress(OSError):  # another process may be sweeping too
+            if match and (
+                (match[1] == _host() and not _runs(int(match[2])))
+                or time.time() - path.stat().st_mtime > DAY
+            ):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Say whether a process of this machine may still run; where it cannot be told, it may."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)  # signal 0 asks only
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
 def check_writable(*paths: str | Path) -> None:
     """Raise OSError if one of these files could not be written; makes their folders."""
     for path in paths:
-        _temporary(Path(path)).unlink()
+        _temporary(path).unlink()
 
 
 def refuse_overwriting(
@@ -149,40 +259,63 @@ def refuse_overwriting(
         taken.add(place)
 
 
-def fetch(url: str, name: str, checksum: str = "", timeout: float = 20.0) -> Path:
+# Downloads
+
+
+def fetch(url: str, name: str | Path, checksum: str = "", timeout: float = 20.0) -> Path:
     """Return the cached copy of `url` under `name`, downloading it first if it is not there.
 
-    `checksum` is the expected SHA-256, or its first digits. Raises Unavailable when there is no
-    network, and when the downloaded file is not the expected one (nothing is kept then).
+    `name` is one in `cache()`, or a whole path. `checksum` is the expected SHA-256, or its first
+    digits. `timeout` is in seconds: that long nothing may arrive, and after it a download must be
+    faster than SLOWEST. Raises Unavailable when there is no network, and when the downloaded file
+    is not the expected one (nothing is kept then).
     """
     path = cache() / name
-    if path.exists() and (not checksum or sha256(path).startswith(checksum)):
+    kept = path.exists() and not _is_page(path)
+    if kept and (not checksum or sha256(path).startswith(checksum)):
         return path
-    try:
-        with atomic(path) as temporary:
-            _download(url, temporary, name, timeout)
-            if checksum and not sha256(temporary).startswith(checksum):
-                raise Unavailable(
-                    f"{url} gave a file other than the expected one (checksum differs); "
-                    f"try again, or put the right file at {path}"
-                )
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise Unavailable(
-            f"{name} has to be downloaded from {url}, but that failed ({reason}); connect to the "
-            f"internet, or put the file at {path}. The bundled 'plaza' weights need no network"
-        ) from error
+    with atomic(path) as temporary:
+        with open(temporary, "wb") as file:
+            for chunk in _received(url, path, timeout):
+                file.write(chunk)
+        if _is_page(temporary):
+            raise Unavailable(
+                f"{url} gave a web page in place of {path.name}, as networks that ask for a login "
+                f"do; log in and try again, or put the file at {path}"
+            )
+        if checksum and not sha256(temporary).startswith(checksum):
+            raise Unavailable(
+                f"{url} gave a file other than the expected one (checksum differs); "
+                f"try again, or put the right file at {path}"
+            )
     return path
 
 
-def _download(url: str, target: Path, name: str, timeout: float) -> None:
-    with urllib.request.urlopen(url, timeout=timeout) as reply, open(target, "wb") as file:
-        total = int(reply.headers.get("Content-Length") or 0) or None
-        received = 0
-        with tqdm(total=total, unit="B", unit_scale=True, desc=name, leave=False) as bar:
-            while chunk := reply.read(1 << 16):
-                file.write(chunk)
-                bar.update(len(chunk))
-                received += len(chunk)
-    if total and received < total:  # a cut connection is no error to urllib
-        raise urllib.error.URLError(f"the connection was cut after {received} of {total} bytes")
+def _is_page(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(400).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _received(url: str, path: Path, timeout: float) -> Iterator[bytes]:
+    """Yield what a server sends, part by part; Unavailable when that fails or takes too long."""
+    began, received = time.monotonic(), 0
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as reply:
+            total = reply.length  # None where the server does not say
+            with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, leave=False) as bar:
+                # read1 returns what has arrived; read would wait for a whole chunk, however slow.
+                while chunk := reply.read1(1 << 16):
+                    received += len(chunk)
+                    bar.update(len(chunk))
+                    yield chunk
+                    seconds = time.monotonic() - began
+                    if seconds > timeout and received < SLOWEST * seconds:
+                        raise TimeoutError(f"only {received} bytes came in {seconds:.0f} s")
+        if received < (total or 1):  # a cut connection is no error to urllib
+            raise ConnectionError(f"the connection was cut after {received} of {total} bytes")
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise Unavailable(
+            f"{path.name} has to be downloaded from {url}, but that failed ({reason}); connect to "
+            f"the internet, or put the file at {path}. The bundled 'plaza' weights need no network"
+        ) from error

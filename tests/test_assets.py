@@ -1,10 +1,17 @@
 import hashlib
 import os
+import pickle
+import signal
+import socket
+import subprocess
 import sys
 import threading
+import time
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reidlib import assets
@@ -119,6 +126,78 @@ def test_fetch_keeps_nothing_wrong(server, name, message):
     assert list(assets.cache().iterdir()) == []
 
 
+class Handler(BaseHTTPRequestHandler):
+    """A server that answers as its address says, and as no good server does."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        if self.path == "/chunks":  # one whole chunk, then a part of the next
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"5\r\nhello\r\n100\r\nhal")
+            self.close_connection = True
+        elif self.path == "/drip":
+            self.end_headers()
+            for _ in range(400):  # twenty seconds
+                try:
+                    self.wfile.write(b".")
+                except OSError:
+                    break
+                time.sleep(0.05)
+            self.close_connection = True
+        else:
+            page = b"" if self.path == "/empty" else b"\n <!DOCTYPE html><p>Please log in"
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def bad_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("chunks", "IncompleteRead"),
+        ("page", "a web page in place of weights.pt.*log in"),
+        ("empty", "cut after 0"),
+        ("drip", r"only \d+ bytes came"),
+    ],
+)
+def test_fetch_from_a_server_that_gives_no_file(bad_server, name, message):
+    began = time.monotonic()
+    with pytest.raises(assets.Unavailable, match=message):
+        assets.fetch(f"{bad_server}/{name}", "weights.pt", timeout=0.5)
+    assert list(assets.cache().iterdir()) == [] and time.monotonic() - began < 10
+
+
+def test_fetch_from_a_server_that_says_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(assets.Unavailable, match="timed out"),
+    ):
+        assets.fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/file", "w.pt", timeout=0.3)
+
+
+def test_a_page_in_the_cache_is_no_file(server):
+    address, handler = server
+    (assets.cache() / "weights.pt").write_text("<html>log in")
+    assert assets.fetch(f"{address}/file", "weights.pt").read_bytes() == CONTENT
+    assert handler.asked == 1
+
+
 def test_fetch_without_a_network(tmp_path, monkeypatch):
     monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path))
     with pytest.raises(assets.Unavailable, match=r"connect to the internet, or put the file at"):
@@ -146,3 +225,100 @@ def test_no_input_is_an_output_and_no_output_is_written_twice(tmp_path, monkeypa
             assets.refuse_overwriting([None, "clip.mp4"], ["out.txt", name])
     with pytest.raises(ValueError, match="written twice"):
         assets.refuse_overwriting([], ["out.txt", "./out.txt"])
+
+
+# What is written where
+
+
+def test_atomic_follows_a_link(tmp_path):
+    (tmp_path / "far").mkdir()
+    link = tmp_path / "table.csv"
+    link.symlink_to(tmp_path / "far" / "real.csv")
+    for text in ("new", "newer"):  # at first the link points to nothing
+        with assets.atomic(link) as temporary:
+            temporary.write_text(text)
+        assert link.is_symlink() and (tmp_path / "far" / "real.csv").read_text() == text
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_atomic_leaves_devices_and_pipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for path in (tmp_path / "pipe", tmp_path / "link", "/dev/null"):
+        for act in (lambda path: assets.atomic(path).__enter__(), assets.check_writable):
+            with pytest.raises(OSError, match="it is a device or a pipe"):
+                act(path)
+    assert (tmp_path / "pipe").is_fifo() and Path("/dev/null").is_char_device()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("name", [".npz", "...npz", "v.npz", f"{'long' * 60}.npz"])
+def test_writers_that_add_an_ending_find_one(tmp_path, name):
+    with assets.atomic(tmp_path / name) as temporary:
+        np.savez(temporary, numbers=np.arange(3))  # adds .npz to names that do not end in it
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert np.load(tmp_path / name)["numbers"].tolist() == [0, 1, 2]
+
+
+def test_what_a_killed_run_leaves_is_removed(tmp_path):
+    code = (
+        "import os, signal, sys; from reidlib import assets\n"
+        "with assets.atomic(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    path, root = tmp_path / "table.csv", assets.PACKAGE.parent
+    path.write_text("old")
+    killed = subprocess.run([sys.executable, "-c", code, path], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (p for p in tmp_path.iterdir() if p != path)
+    assert left.read_text() == "half" and path.read_text() == "old"
+    mine = [".table-backup.csv", ".reidlib", "table.csv.tmp", ".a-reidlib-notes.csv"]
+    for name in mine:
+        (tmp_path / name).write_text("of somebody else")
+    with assets.atomic(tmp_path / "other.csv") as running:
+        assets.sweep.cache_clear()
+        assets.check_writable(path)
+        assert running.exists() and not left.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"table.csv", "other.csv", *mine}
+
+
+def test_what_another_machine_left_is_removed_after_a_day(tmp_path):
+    old, new = (tmp_path / f".table-reidlib-elsewhere-1-{name}.csv" for name in ("old", "new"))
+    old.write_text("")
+    new.write_text("")
+    os.utime(old, (time.time() - 2 * assets.DAY,) * 2)
+    assets.check_writable(tmp_path / "table.csv")
+    assert list(tmp_path.iterdir()) == [new]
+
+
+# What files from elsewhere claim
+
+
+def test_an_archive_far_larger_than_its_file(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(600):
+            archive.writestr(f"{i}.npy", bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(ValueError, match=r"bomb.npz would take 600 MB when unpacked"):
+        assets.check_archive(path)
+    np.savez_compressed(tmp_path / "zeros.npz", np.zeros(1_000_000))
+    assets.check_archive(tmp_path / "zeros.npz")
+
+
+def test_pickled_names_are_read_and_not_called(tmp_path):
+    path = tmp_path / "weights.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/data.pkl", pickle.dumps([os.mkdir, np.dtype], protocol=2))
+    assert assets.pickled_names(path) == {f"{os.name}.mkdir", "numpy.dtype"}
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("other/data.pkl", b"")
+    with pytest.raises(ValueError, match="holds 2 pickles"):
+        assets.pickled_names(path)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "meta", "graphics"])
+def test_a_device_that_is_not_there(name):
+    with pytest.raises(ValueError, match=f"has no device '{name}'.*use 'cpu'"):
+        assets.check_device(name)
