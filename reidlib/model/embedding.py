@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from reidlib import assets
 from reidlib.collection import datasets, transforms
 from reidlib.model import networks, ranking
 
@@ -60,7 +61,11 @@ def evaluate(
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the torch device called `name`; "auto" is a GPU if there is one, else the CPU."""
+    """Return the torch device called `name`; "auto" is a GPU if there is one, else the CPU.
+
+    Raises ValueError for a device that this machine does not have.
+    """
+    assets.check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
