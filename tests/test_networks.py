@@ -1,9 +1,12 @@
 """Networks: shapes, names, files, and files that are not what they should be."""
 
 import copy
+import importlib
 import os
 import pickle
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -197,3 +200,145 @@ def test_pickled_code_is_never_run(writer, tmp_path):
     with pytest.raises(ValueError, match="read safely"):
         networks.load(path)
     assert not witness.exists()
+
+
+# Small files that describe large things, and files that break off
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": "regnet_y_128gf"},  # 2.6 GB
+        {"backbone": "tiny", "dim": 10**9},
+        {"kind": "SiameseHead", "in_dim": 10**6, "dim": 10**6, "hidden": 10**6},
+    ],
+    ids=["backbone", "embedding", "head"],
+)
+def test_a_small_file_that_describes_a_huge_network(tmp_path, change):
+    resource = pytest.importorskip("resource")
+    networks.save(networks.SiameseNetwork("tiny", 8), tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    content["config"] |= change
+    if "kind" in change:
+        content["config"] = change
+    torch.save(content, tmp_path / "model.pt")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="MB of weights would be needed"):
+        networks.load(tmp_path / "model.pt")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 400_000  # KB
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        [],
+        {"kind": "SiameseHead"},
+        {"kind": ["SiameseHead"]},
+        {"kind": "SiameseHead", "in_dim": -8, "dim": 4},
+        {"kind": "SiameseHead", "in_dim": 1e300, "dim": 4},
+        {"kind": "SiameseHead", "in_dim": 10**30, "dim": 4},
+        {"kind": "SiameseNetwork", "backbone": 3},
+        {"kind": "SiameseNetwork", "backbone": "resnet18", "layer": "layer2"},
+        {"kind": "SiameseNetwork", "dim": 0},
+        {"kind": "SiameseNetwork", "classes": "many"},
+    ],
+)
+def test_settings_that_make_no_network(tmp_path, config):
+    networks.save(networks.SiameseHead(8, 4), tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    torch.save(content | {"config": config}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="does not hold the model that it describes"):
+        networks.load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("part", ["config", "info", "state"])
+@pytest.mark.parametrize("value", [None, 3, "text", [1], {"a": 1}, torch.zeros(3)])
+def test_parts_of_another_kind(tmp_path, part, value):
+    networks.save(networks.SiameseHead(8, 4), tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    torch.save(content | {part: value}, tmp_path / "model.pt")
+    if (part, type(value)) == ("info", dict):
+        assert networks.load(tmp_path / "model.pt").info == value
+        return
+    with pytest.raises(ValueError, match="does not hold the model that it describes"):
+        networks.load(tmp_path / "model.pt")
+
+
+class Large:
+    def __reduce__(self):
+        return bytearray, (10**12,)
+
+
+def test_a_checkpoint_that_asks_for_memory(tmp_path):
+    torch.save({"format": networks.FORMAT, "config": Large()}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"it names \w+\.bytearray.*nothing in it was run"):
+        networks.load(tmp_path / "model.pt")
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_its_size(tmp_path):
+    networks.save(networks.SiameseHead(8, 4), tmp_path / "model.pt")
+    with zipfile.ZipFile(tmp_path / "model.pt", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data/9", bytes(600_000_000))
+    with pytest.raises(ValueError, match="would take 600 MB when unpacked"):
+        networks.load(tmp_path / "model.pt")
+
+
+def test_a_model_is_loaded_without_drawing_numbers(tmp_path):
+    model = networks.SiameseNetwork("mobilenet_v3_small", 32, 4).eval()
+    networks.save(model, tmp_path / "model.pt")
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    loaded = networks.load(tmp_path / "model.pt")
+    assert torch.equal(before, torch.get_rng_state())
+    assert not any(value.is_meta for value in [*loaded.parameters(), *loaded.buffers()])
+    assert [p.requires_grad for p in loaded.parameters()] == [
+        p.requires_grad for p in model.parameters()
+    ]
+    images = torch.rand(2, 3, 128, 64)
+    assert torch.equal(loaded(images), model(images))
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected", "times"),
+    [(KeyboardInterrupt, KeyboardInterrupt, 1), (OSError(28, "No space left"), OSError, 99)],
+)
+def test_ctrl_c_while_saving_is_no_full_disk(tmp_path, monkeypatch, failure, expected, times):
+    path = tmp_path / "model.pt"
+    networks.save(networks.SiameseHead(8, 4), path)
+    before = path.read_bytes()
+
+    class Interrupted:
+        def __init__(self, file):
+            self.file, self.written = file, 0
+
+        def write(self, data):
+            self.written += 1
+            if 3 < self.written <= 3 + times:
+                raise failure
+            return self.file.write(data)
+
+        def flush(self):
+            self.file.flush()
+
+    importlib.import_module("ultralytics.utils")  # puts a patient torch.save in place of torch's
+    place, whole = torch.serialization, torch.serialization.save
+    monkeypatch.setattr(place, "save", lambda content, file: whole(content, Interrupted(file)))
+    with pytest.raises(expected):
+        networks.save(networks.SiameseHead(8, 4), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_server_that_falls_silent(monkeypatch, tmp_path):
+    """ImageNet weights come with the course's own download, which has time limits."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    asked = []
+
+    def fetch(url, path, checksum):
+        asked.append((Path(url).name, path.parent, checksum))
+        raise assets.Unavailable("only 3 bytes came in 20 s; connect to the internet")
+
+    monkeypatch.setattr(assets, "fetch", fetch)
+    with pytest.raises(assets.Unavailable, match="only 3 bytes came"):
+        networks.backbone("resnet18", pretrained=True)
+    assert asked == [("resnet18-f37072fd.pth", tmp_path / "hub" / "checkpoints", "f37072fd")]

@@ -17,6 +17,10 @@ from reidlib import assets
 SIZE = (128, 64)  # height and width of a person crop, pixels
 FORMAT = "reidlib-model-1"
 TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?")
+# All that a checkpoint of ours names: parts of tensors.
+TENSORS = re.compile(
+    r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|collections\.OrderedDict"
+)
 LAST_LAYERS = ("layer4", "features", "conv5", "layers", "trunk_output")
 
 
@@ -158,18 +162,15 @@ def _load_imagenet(network: nn.Module, name: str) -> None:
     import torchvision
 
     weights = torchvision.models.get_model_weights(name).DEFAULT
+    path = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+    if not path.exists():  # torch itself would wait without end for a server that falls silent
+        assets.fetch(weights.url, path, checksum=path.stem.rpartition("-")[2])
     try:
-        state = weights.get_state_dict(check_hash=True, weights_only=True)
+        state = weights.get_state_dict(weights_only=True)
         # The files of DenseNet are older than the names of its layers.
         old = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
         network.load_state_dict({old.sub(r"\1\2", name): value for name, value in state.items()})
-    except OSError as error:  # urllib's errors are OSErrors
-        raise assets.Unavailable(
-            f"the ImageNet weights of {name} have to be downloaded, but that failed ({error}); "
-            "connect to the internet, or use pretrained=False or the bundled 'plaza' weights"
-        ) from error
     except Exception as error:  # torch raises at least eight kinds, depending on the damage
-        path = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
         raise ValueError(
             f"the ImageNet weights of {name} are damaged, and nothing in them was run; delete "
             f"{path} and try again"
@@ -253,8 +254,11 @@ def write_weights(content: dict, path: str | Path) -> None:
     """Write a checkpoint, whole or not at all; OSError when there is no room for it."""
     with assets.atomic(path) as temporary, open(temporary, "wb") as file:
         try:
-            torch.save(content, file)
-        except RuntimeError as error:  # what torch makes of a full disk
+            # Not torch.save, in whose place Ultralytics puts one that tries again after Ctrl-C.
+            torch.serialization.save(content, file)
+        except RuntimeError as error:  # what torch makes of a full disk, and of Ctrl-C
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
             file.flush()
             raise OSError(f"{path} was not written: is the disk full? Make room for it") from error
 
@@ -262,19 +266,24 @@ def write_weights(content: dict, path: str | Path) -> None:
 def read_weights(path: str | Path, expected: str) -> dict:
     """Return the content of a checkpoint written by this package, never running code from it.
 
-    Raises FileNotFoundError, or ValueError when the file is not a checkpoint of format `expected`.
+    Raises FileNotFoundError, or ValueError when the file is not a checkpoint of format `expected`,
+    or would take far more memory than its size.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}; give the path of a .pt file")
     try:
+        foreign = [name for name in assets.pickled_names(path) if not TENSORS.fullmatch(name)]
+        if foreign:
+            raise ValueError(f"it names {', '.join(foreign)}")
         with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch itself does not compare checksums
             content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises at least eight kinds, depending on the damage
+        reason = f" ({error})" if type(error) is ValueError else ""
         raise ValueError(
-            f"{path} holds no weights that can be read safely, and nothing in it was run: it is "
-            "damaged or something else; expected a file written by reidlib"
+            f"{path} holds no weights that can be read safely{reason}, and nothing in it was run: "
+            "it is damaged or something else; expected a file written by reidlib"
         ) from error
     if damaged:
         raise ValueError(f"{path} is damaged; copy it again, or train again")
@@ -283,15 +292,36 @@ def read_weights(path: str | Path, expected: str) -> dict:
     return content
 
 
+class _WithoutMemory(torch.overrides.TorchFunctionMode):
+    """While it is entered, tensors made for weights have a shape, but no memory yet.
+
+    A few words in a file can describe a network of gigabytes. As `torch.device("meta")`, except
+    for the arithmetic in which some builders choose their shapes.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function in (torch.empty, torch.zeros, torch.ones):
+            kwargs["device"] = "meta"
+        return function(*args, **kwargs)
+
+
 def load(path: str | Path) -> SiameseHead | SiameseNetwork:
-    """Return the model saved at `path`, in evaluation mode; `.info` is what was saved with it."""
+    """Return the model saved at `path`, in evaluation mode; `.info` is what was saved with it.
+
+    Raises FileNotFoundError, or ValueError for a file that does not hold the model it describes.
+    """
     content = read_weights(path, FORMAT)
     kinds = {"SiameseHead": SiameseHead, "SiameseNetwork": SiameseNetwork}
     try:
-        config = dict(content["config"])
-        model = kinds[config.pop("kind")](**config)
-        model.load_state_dict(content["state"])
+        config, state = dict(content["config"]), content["state"]
+        with _WithoutMemory():
+            model = kinds[config.pop("kind")](**config)
+        needed = sum(tensor.nbytes for tensor in model.state_dict().values())
+        if needed > assets.LIMIT + Path(path).stat().st_size:
+            raise ValueError(f"{needed / 1e6:.0f} MB of weights would be needed")
+        model.load_state_dict(state, assign=True)
         model.info = dict(content["info"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except Exception as error:  # whatever torch makes of settings that make no sense
         raise ValueError(f"{path} does not hold the model that it describes: {error}") from error
     return model.eval()
