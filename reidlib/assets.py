@@ -8,6 +8,7 @@ import functools
 import hashlib
 import http.client
 import importlib.util
+import math
 import os
 import pickletools
 import platform
@@ -123,15 +124,38 @@ def pickled_names(path: str | Path) -> set[str]:
     return {argument.replace(" ", ".") for step, argument, _ in steps if step.name == "GLOBAL"}
 
 
-def check_network(path: Path) -> None:
-    """Raise ValueError unless a file begins like an ONNX or OpenVINO network.
+def read_network(path: Path):
+    """Return an ONNX or OpenVINO file as an OpenVINO network; ValueError if it holds none."""
+    from openvino.frontend import FrontEndManager
 
-    OpenVINO tries every format it knows on other files, and reports each to standard error.
+    # Core.read_model would try every format it knows, each reporting to standard error.
+    reader = FrontEndManager().load_by_framework("ir" if path.suffix == ".xml" else "onnx")
+    try:
+        network = reader.convert(reader.load(str(path)))
+        if not network.inputs or not network.outputs:
+            raise ValueError("nothing goes in or comes out")
+    except Exception as error:  # of OpenVINO's own kinds, and what they make of damaged text
+        raise ValueError(
+            f"{path} is not a network in the format that its name ends in "
+            f"({reason(error)}); export it again"
+        ) from error
+    return network
+
+
+def check_network(network, path: Path) -> None:
+    """Raise ValueError if one step of an OpenVINO network gives more numbers than fit into LIMIT.
+
+    A few bytes can ask for an input, or a constant, of 20,000 x 20,000 pixels.
     """
-    with open(path, "rb") as file:
-        start = file.read(400)
-    if not (b"<net" in start if path.suffix == ".xml" else start[:1] == b"\x08"):
-        raise ValueError(f"{path} is not a network in the format that its name ends in")
+    for step in network.get_ordered_ops():
+        for output in step.outputs():
+            shape = output.partial_shape
+            needed = 4 * math.prod(shape.to_shape()) if shape.is_static else 0
+            if needed > LIMIT:
+                raise ValueError(
+                    f"{path} works on numbers of shape {[*shape.to_shape()]}, which take "
+                    f"{needed / 1e6:.0f} MB; {_refusal()}"
+                )
 
 
 def reason(error: BaseException) -> str:

@@ -318,6 +318,33 @@ def test_pickled_names_are_read_and_not_called(tmp_path):
         assets.pickled_names(path)
 
 
+@pytest.mark.parametrize("shape", [[1, 3, 20_000, 20_000], [1, 3, 64, 64]])
+def test_a_network_that_works_on_more_than_memory_holds(tmp_path, shape):
+    ov = pytest.importorskip("openvino")
+    op = ov.opset13
+    image = op.parameter(shape, np.float32)
+    ov.save_model(ov.Model([op.relu(image)], [image]), tmp_path / "net.xml")
+    network = assets.read_network(tmp_path / "net.xml")
+    if shape[2] == 64:
+        assets.check_network(network, tmp_path / "net.xml")
+        network.reshape([12_000, *shape[1:]])
+    with pytest.raises(ValueError, match="works on numbers of shape .*at most 537 MB"):
+        assets.check_network(network, tmp_path / "net.xml")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x08\x07hello", b"<net hello", b"<net version='11'></net>"]
+)
+@pytest.mark.parametrize("ending", [".onnx", ".xml"])
+def test_damaged_networks_are_silent(tmp_path, capfd, content, ending):
+    pytest.importorskip("openvino")
+    path = tmp_path / f"net{ending}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not a network in the format.*export it again"):
+        assets.read_network(path)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("name", ["cuda:99", "meta", "graphics"])
 def test_a_device_that_is_not_there(name):
     with pytest.raises(ValueError, match=f"has no device '{name}'.*use 'cpu'"):

@@ -1,7 +1,10 @@
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import urllib.error
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,28 +16,34 @@ from reidlib.detection import detectors, yolo
 BOX = ["x1", "y1", "x2", "y2"]
 
 
-@pytest.fixture(scope="module")
-def bright(tmp_path_factory):
-    """A network like a square Ultralytics export: a cell's brightness is the score of its box."""
+def bright_network(folder, height=128, width=128, batch=1, change=lambda op, output: output):
+    """Write a network like a static Ultralytics export: a cell's brightness is its box's score."""
     ov = pytest.importorskip("openvino")
-    op, side = ov.opset13, 128
-    image = op.parameter([1, 3, side, side], np.float32, name="images")
+    op = ov.opset13
+    image = op.parameter([batch, 3, height, width], np.float32, name="images")
     grey = op.reduce_mean(image, op.constant([1]), keep_dims=True)
     scores, centres, strides = [], [], []
     for s in (8, 16, 32):
-        n = side // s
+        rows, columns = height // s, width // s
         pooled = op.avg_pool(grey, [s, s], [0, 0], [0, 0], [s, s], True)
-        scores.append(op.reshape(pooled, op.constant([1, 1, n * n]), False))
-        grid = (np.indices((n, n))[::-1].reshape(2, -1) + 0.5) * s
-        centres.append(grid)
-        strides.append(np.full((1, n * n), s))
-    centre = op.constant(np.concatenate(centres, axis=1)[None].astype(np.float32))
-    size = op.constant(np.concatenate(strides, axis=1)[None].repeat(2, axis=1).astype(np.float32))
-    output = op.concat([centre, size, op.concat(scores, 2)], 1)
-    folder = tmp_path_factory.mktemp("bright_openvino_model")
-    ov.save_model(ov.Model([output], [image]), folder / "bright.xml", compress_to_fp16=False)
+        scores.append(op.reshape(pooled, op.constant([batch, 1, rows * columns]), False))
+        centres.append((np.indices((rows, columns))[::-1].reshape(2, -1) + 0.5) * s)
+        strides.append(np.full((1, rows * columns), s))
+
+    def constant(values):
+        return op.constant(np.tile(np.concatenate(values, axis=1), (batch, 1, 1)).astype("f4"))
+
+    centre, size = constant(centres), constant(strides)
+    output = op.concat([centre, size, size, op.concat(scores, 2)], 1)
+    model = ov.Model([change(op, output)], [image])
+    ov.save_model(model, folder / "bright.xml", compress_to_fp16=False)
     (folder / "metadata.yaml").write_text("names:\n  0: person\n")
     return folder
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory):
+    return bright_network(tmp_path_factory.mktemp("bright_openvino_model"))
 
 
 @pytest.fixture
@@ -69,16 +78,12 @@ def test_one_table_an_image_in_its_pixels(bright):
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 128), (128, 64), (50, 100)])
-def test_a_rectangular_input_gives_the_boxes_of_the_square_one(bright, height, width):
+def test_a_rectangular_input_gives_the_boxes_of_the_square_one(bright, tmp_path, height, width):
     image = frame(height, width, left=16, top=16, side=24)
     image[::3] //= 2
     scale = 128 / max(height, width)
     rows, columns = (int(np.ceil(n * scale / 32)) * 32 for n in (height, width))
-    import openvino
-
-    model = openvino.Core().read_model(bright / "bright.xml")
-    assert yolo._fit(model, rows, columns).input().shape == [1, 3, rows, columns]
-    (found,) = detectors.load(bright).raw([image])
+    (found,) = detectors.load(bright_network(tmp_path, rows, columns)).raw([image])
     square = np.zeros((max(height, width),) * 2 + (3,), np.uint8)
     top, left = (max(height, width) - height) // 2, (max(height, width) - width) // 2
     square[top : top + height, left : left + width] = image
@@ -87,6 +92,56 @@ def test_a_rectangular_input_gives_the_boxes_of_the_square_one(bright, height, w
     inside = (expected[:, :4] >= 0).all(axis=1) & (expected[:, 2:4] <= [width, height]).all(axis=1)
     order = [np.lexsort(a.round(2).T) for a in (found, expected[inside])]
     np.testing.assert_allclose(found[order[0]], expected[inside][order[1]], atol=1e-3)
+
+
+def test_a_static_export_runs_at_its_own_size(bright):
+    with pytest.raises(ValueError, match=r"exported for images of 128 x 128.*not for size=64"):
+        detectors.load(bright, size=64)
+    assert len(detectors.load(bright, size=128)([frame()])[0])
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
+def test_a_fixed_batch_is_filled(bright, tmp_path, count):
+    images = [frame(left=8 * i, top=128 - 8 * i - 32) for i in range(count)]
+    alone, four = detectors.load(bright), detectors.load(bright_network(tmp_path, batch=4))
+    for expected, found in zip(alone.raw(images), four.raw(images), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def mean_of_all(op, output):
+    scale = op.constant(np.float32(0.5))
+    together = op.reduce_mean(output, op.constant([0]), keep_dims=True)
+    return op.add(op.multiply(output, scale), op.multiply(together, scale))
+
+
+@pytest.mark.parametrize(
+    ("batch", "change", "match"),
+    [
+        (4, mean_of_all, "mixes the images that it is given together"),
+        (4, lambda op, x: op.reduce_max(x, op.constant([0]), True), "gives 2 results for 8 images"),
+        (1, lambda op, x: op.log(op.constant(np.float32(-1)) * x), "are not finite"),
+        (1, lambda op, x: op.multiply(x, op.constant(np.float32(0))), "whatever it sees"),
+        (1, lambda op, x: op.squeeze(x, op.constant([0])), "not boxes"),
+    ],
+)
+def test_an_export_that_cannot_be_right(tmp_path, batch, change, match):
+    with pytest.raises(ValueError, match=match):
+        detectors.load(bright_network(tmp_path, batch=batch, change=change), device="cpu")
+
+
+def test_an_export_that_is_too_large(tmp_path):
+    ov = pytest.importorskip("openvino")
+    op = ov.opset13
+    image = op.parameter([1, 3, 20_000, 20_000], np.float32)
+    small = op.reduce_mean(image, op.constant([1, 2]), keep_dims=True)
+    output = op.broadcast(
+        op.reduce_mean(small, op.constant([3]), keep_dims=False), op.constant([1, 5, 9])
+    )
+    ov.save_model(ov.Model([output], [image]), tmp_path / "net.xml")
+    with pytest.raises(ValueError, match="at most"):
+        detectors.load(tmp_path / "net.xml", device="cpu")
+    with pytest.raises(ValueError, match="at most"):  # so is the size that somebody may ask for
+        detectors.load("plaza", size=100_000, device="cpu")
 
 
 def test_thresholds_need_no_second_run(bright):
@@ -186,6 +241,15 @@ def test_an_export_without_people(bright, tmp_path):
         ("names: {a: person}", "does not say what its classes are called"),
         ("names: {0: 3, 1: 4}", "expected a class 'person'"),
         ("names: {9: person}", "which are not boxes"),
+        ("names: {-1: person}", "does not say what its classes are called"),
+        ("names: {.inf: person}", "does not say what its classes are called"),
+        ("names: {0: [person]}", "does not say what its classes are called"),
+        ("names: person", "does not say what its classes are called"),
+        ("names: {0: person}\nimgsz: [large]", "how large its images are"),
+        ("names: {0: person}\nimgsz: [-5]", "how large its images are"),
+        ("names: &a {0: person}\nmore: [*a, *a]", "does not say what its classes are called"),
+        ("[" * 100_000, "does not say what its classes are called"),
+        ("\0", "does not say what its classes are called"),
     ],
 )
 def test_an_export_that_is_something_else(bright, tmp_path, metadata, match):
@@ -200,6 +264,21 @@ def test_ways_to_name_classes(bright, tmp_path, names):
     folder = shutil.copytree(bright, tmp_path / "other")
     (folder / "metadata.yaml").write_text(f"names: {names}")
     assert len(detectors.load(folder, device="cpu")([frame()])[0])
+
+
+def test_a_bomb_of_aliases_takes_no_memory(bright, tmp_path):
+    import resource
+
+    lines = ["a0: &a0 {x: 1, y: 2}"]
+    for i in range(1, 10):
+        merged = ", ".join([f"*a{i - 1}"] * 10)
+        lines.append(f"a{i}: &a{i} {{<<: [{merged}]}}")
+    folder = shutil.copytree(bright, tmp_path / "other")
+    (folder / "metadata.yaml").write_text("\n".join([*lines, "names: {0: person}"]))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="does not say"):
+        detectors.load(folder, device="cpu")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 200_000  # KB
 
 
 def test_features_are_not_boxes():
@@ -249,6 +328,105 @@ def test_pickled_code_is_never_run(tmp_path):
             assert not target.exists()
 
 
+def naming(module, name, argument, how):
+    """Return a pickle that names module.name, whose name may have dots, and may use it."""
+    head = b"\x80\x02}X\x05\x00\x00\x00model" + f"c{module}\n{name}\n".encode()
+    text = argument.encode()
+    called = b"X" + len(text).to_bytes(4, "little") + text + b"\x85R"
+    return head + {"called": called, "made": b")\x81", "kept": b""}[how] + b"s."
+
+
+@pytest.mark.parametrize("how", ["called", "made", "kept"])
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("posix", "system"),
+        ("builtins", "eval"),
+        ("builtins", "bytearray"),
+        ("ultralytics.utils", "subprocess.Popen"),
+        ("ultralytics.utils.downloads", "subprocess.Popen"),
+        ("ultralytics.utils", "checks.subprocess.Popen"),
+        ("ultralytics.utils", "downloads.Path.Popen"),
+        ("ultralytics.utils.subprocess", "Popen"),
+        ("ultralytics.nn.tasks", "os.system"),
+        ("ultralytics.nn.tasks", "Path"),
+        ("ultralytics.nn.tasks", "attempt_load_weights"),
+        ("ultralytics.nn.modules.block", "torch.hub.load"),
+        ("torch.nn.modules", "module.torch.hub.load"),
+        ("torch.nn.modules.module", "OrderedDict.Unknown"),
+        ("torch.nn.modules.linear.Linear", "Popen"),
+        ("torch._utils", "os.system"),
+    ],
+)
+def test_names_cannot_walk_out_of_their_module(tmp_path, monkeypatch, device, how, module, name):
+    def ran(*arguments, **options):
+        pytest.fail(f"{module}.{name} was called")
+
+    pytest.importorskip("ultralytics.utils.downloads")  # its modules are at hand for the walk
+    content = naming(module, name, f"echo > {tmp_path / 'created'}", how)
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("model/data.pkl", content)
+        archive.writestr("model/version", "3\n")
+    if device == "torch":  # as with a GPU: never exported
+        monkeypatch.setattr(assets, "has", lambda package: False)
+    monkeypatch.setattr(subprocess, "Popen", ran)
+    monkeypatch.setattr(os, "system", ran)
+    message = rf"safely, and nothing in it was run: it names {module}\.{name}; expected"
+    with pytest.raises(ValueError, match=message):
+        detectors.load(tmp_path / "model.pt", device="cpu")
+    assert not (tmp_path / "created").exists()
+
+
+def test_a_nested_call_in_a_layer(tmp_path):
+    """An allowed class whose attribute is made by a call."""
+    import torch
+
+    layer = torch.nn.Linear(2, 2)
+    layer.activation = Harmful(os.system, f"echo > {tmp_path / 'created'}")
+    torch.save({"model": torch.nn.Sequential(layer)}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"it names (posix|nt)\.system"):
+        detectors.load(tmp_path / "model.pt", device="cpu")
+    assert not (tmp_path / "created").exists()
+
+
+def test_a_layer_is_made_but_not_called(tmp_path):
+    """A layer's own builder would take 40 GB."""
+    import torch
+
+    torch.save({"model": Harmful(torch.nn.Linear, 100_000, 100_000)}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="safely, and nothing in it was run"):
+        detectors.load(tmp_path / "model.pt", device="cpu")
+
+
+def test_tensors_larger_than_their_file(tmp_path):
+    import torch
+
+    content = torch.load(assets.data("weights", "plaza_detector.pt"), weights_only=False)
+    content["model"].model[0].conv.weight.data = torch.zeros(1).half().expand(99_999, 99_999)
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="tensors claim to be far larger than the file"):
+        detectors.load(tmp_path / "model.pt", device="cpu")
+
+
+def test_ultralytics_reads_safely_too(tmp_path):
+    """Were our own check to miss something, its list of classes is asked next."""
+    import torch
+    from ultralytics.nn import tasks
+
+    before = tasks.SAFE_LOAD
+    torch.save({"model": Harmful(os.system, f"echo > {tmp_path / 'created'}")}, tmp_path / "m.pt")
+    with pytest.raises(ValueError, match="is not the weights of a YOLO detector"):
+        detectors._quiet_yolo(tmp_path / "m.pt")
+    assert not (tmp_path / "created").exists() and before == tasks.SAFE_LOAD
+
+
+def test_a_detector_on_a_device_that_is_not_there():
+    with pytest.raises(ValueError, match="has no device 'cuda:99'"):
+        detectors.load("plaza", device="cuda:99")
+
+
 def test_one_switch_same_boxes():
     """The bundled detector finds the same people through OpenVINO and through torch."""
     _, _, image = next(video.read(assets.data("plaza", "clips", "c1_day.mp4"), start=100))
@@ -260,6 +438,26 @@ def test_one_switch_same_boxes():
         assert len(sure[0]) >= 2
         for some, all_ in ((sure[0], theirs), (sure[1], ours)):
             assert (boxes.iou(some[BOX], all_[BOX]).max(axis=1) > 0.9).all()
+
+
+def test_ultralytics_prints_nothing(tmp_path):
+    """Not even at its very first use, when it writes its settings, and converts weights."""
+    code = (
+        "import sys; from reidlib.detection import detectors; "
+        "detectors.load(sys.argv[1], device='cpu')"
+    )
+    folders = {"YOLO_CONFIG_DIR": tmp_path / "settings", "REIDLIB_CACHE": tmp_path / "cache"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, assets.data("weights", "plaza_detector.pt")],
+        cwd=assets.PACKAGE.parent,
+        env=os.environ | {name: str(folder) for name, folder in folders.items()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    (made,) = (tmp_path / "cache").iterdir()  # the export, and no temporary folder
+    assert made.name.endswith("_openvino_model")
 
 
 def test_torchvision(tmp_path, monkeypatch):

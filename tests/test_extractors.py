@@ -226,6 +226,142 @@ def test_without_openvino_the_remedy_is_named(exported, monkeypatch):
         extractors.load(exported)
 
 
+# Exports from elsewhere
+
+
+class Small(torch.nn.Module):
+    """A network whose last step is what an exporter may make of it."""
+
+    def __init__(self, ending):
+        super().__init__()
+        self.convolution, self.ending = torch.nn.Conv2d(3, 16, 5, 4), ending
+        self.linear = torch.nn.Linear(16, 8)
+
+    def forward(self, images):
+        pooled = torch.relu(self.convolution(images)).mean(dim=(2, 3), keepdim=True)
+        return self.ending(self, pooled)
+
+
+ENDINGS = {  # what is written for one image, in place of flatten
+    "linear": lambda net, x: net.linear(x.reshape(1, -1)),
+    "pool": lambda net, x: x.reshape(1, -1),
+    "first": lambda net, x: x.flatten(1)[:1],
+    "copied": lambda net, x: x.flatten(1)[:1] + 0 * x.flatten(1),
+    "mixed": lambda net, x: x.flatten(1) + x.flatten(1).mean(dim=0),
+    "ranked": lambda net, x: x,
+    "constant": lambda net, x: x.flatten(1) * 0 + 1,
+    "zero": lambda net, x: x.flatten(1) * 0,
+    "nan": lambda net, x: (-1 - x.flatten(1)).log(),
+    "good": lambda net, x: net.linear(x.flatten(1)),
+}
+
+
+def export(ending, folder, batch=1, size=(64, 32), threshold=None):
+    openvino = pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    network, example = Small(ENDINGS[ending]).eval(), torch.zeros(max(batch, 1), 3, *size)
+    model = openvino.convert_model(network, example_input=example, input=[batch, 3, *size])
+    if threshold is not None:
+        model.set_rt_info(threshold, extractors.THRESHOLD)
+    openvino.save_model(model, folder / f"{ending}.xml", compress_to_fp16=False)
+    return network, folder / f"{ending}.xml"
+
+
+@pytest.mark.parametrize("ending", ["linear", "pool", "first", "copied", "mixed", "good"])
+def test_a_network_exported_for_one_image_gives_each_its_own_vector(tmp_path, ending):
+    network, path = export(ending, tmp_path)
+    extractor = extractors.load(path)
+    found = extractor(CROPS)
+    batch = transforms.to_batch(CROPS, (64, 32)).transpose(0, 3, 1, 2) / 255
+    mean, std = (np.reshape(s, (3, 1, 1)) for s in transforms.NORMALISATIONS["imagenet"])
+    images = torch.from_numpy((batch - mean) / std).float()
+    with torch.no_grad():
+        expected = np.concatenate([network(image[None]).numpy() for image in images])
+    np.testing.assert_allclose(found, distances.unit(expected), atol=1e-4)
+    assert np.allclose(np.concatenate([extractor([crop]) for crop in CROPS]), found, atol=1e-5)
+    assert np.ptp(found, axis=0).max() > 1e-3
+
+
+def test_a_batch_of_three_is_filled(tmp_path):
+    _, whole = export("good", tmp_path)
+    expected = extractors.load(whole)(CROPS)
+    openvino = pytest.importorskip("openvino")
+    op = openvino.opset13
+    network = openvino.Core().read_model(whole)
+    network.reshape([3, 3, 64, 32])
+    # As exporters do, with the batch in a constant.
+    result = network.get_results()[0]
+    fixed = op.reshape(result.input_value(0), op.constant([3, 8]), False)
+    openvino.save_model(
+        openvino.Model([fixed], network.get_parameters()), tmp_path / "three.xml", False
+    )
+    three = extractors.load(tmp_path / "three.xml")
+    for count in (1, 2, 3, 7, 9):
+        assert np.allclose(three(CROPS[:count]), expected[:count], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ending", "batch", "message"),
+    [
+        ("constant", -1, "gives different images the same vector"),
+        ("constant", 1, "gives different images the same vector"),
+        ("zero", 1, "gives different images the same vector"),
+        ("nan", -1, "numbers that are not finite"),
+        ("ranked", -1, "not a network from"),
+        ("mixed", 4, "another vector when others are beside it"),
+    ],
+)
+def test_exports_that_cannot_be_right(tmp_path, ending, batch, message):
+    _, path = export(ending, tmp_path, batch)
+    with pytest.raises(ValueError, match=f"{message}.*; export it again"):
+        extractors.load(path)
+
+
+def test_an_export_for_images_that_memory_does_not_hold(tmp_path):
+    _, path = export("good", tmp_path, size=(64, 64))
+    ov = pytest.importorskip("openvino")
+    network = ov.Core().read_model(path)
+    network.reshape([1, 3, 20_000, 20_000])
+    ov.save_model(network, tmp_path / "huge.xml")
+    with pytest.raises(ValueError, match="at most 537 MB"):
+        extractors.load(tmp_path / "huge.xml")
+
+
+@pytest.mark.parametrize("threshold", ["high", "nan", "-1", "inf", "3", "[0.2]", ""])
+def test_a_threshold_that_is_none(tmp_path, checkpoint, threshold):
+    _, path = export("good", tmp_path, threshold=threshold)
+    content = torch.load(checkpoint, weights_only=True)
+    content["info"]["threshold"] = threshold
+    torch.save(content, tmp_path / "model.pt")
+    for file in (path, tmp_path / "model.pt"):
+        with pytest.raises(ValueError, match=r"suggests the threshold .* no cosine distance"):
+            extractors.load(file, device="cpu")
+
+
+def test_a_threshold_that_is_text_of_a_number(tmp_path):
+    _, path = export("good", tmp_path, threshold="0.25")
+    assert extractors.load(path).threshold == 0.25
+
+
+@pytest.mark.parametrize(
+    "size", [(0, 64), (64,), (64, 32, 3), "64", (1.5, 2), (20_000, 20_000), (float("nan"), 2), 64]
+)
+def test_sizes_that_are_none(tmp_path, checkpoint, size):
+    with pytest.raises(ValueError, match="expected a height and a width in pixels"):
+        extractors.load("tiny", size=size)
+    content = torch.load(checkpoint, weights_only=True)
+    content["info"]["size"] = size
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"model\.pt was made for images of"):
+        extractors.load(tmp_path / "model.pt", device="cpu")
+
+
+def test_a_device_that_is_not_there(checkpoint):
+    for name in ("tiny", checkpoint):
+        with pytest.raises(ValueError, match="has no device 'cuda:99'"):
+            extractors.load(name, device="cuda:99")
+
+
 VECTORS = distances.unit(RNG.normal(size=(7, 5)).astype(np.float32))
 TRACKS = np.array([4, 4, 2, 2, 2, 9, 9])
 

@@ -171,7 +171,7 @@ def train(frames, people, steps: int, batch: int, width: float, seed: int) -> De
 
 
 def save(model: DetectionModel, out: Path) -> None:
-    """Write the weights in half precision, and as an OpenVINO network with a square input."""
+    """Write the weights in half precision, and as an OpenVINO network for inputs of any size."""
     from ultralytics import YOLO
 
     path = out / "plaza_detector.pt"
@@ -180,7 +180,7 @@ def save(model: DetectionModel, out: Path) -> None:
     model.args = dict(DEFAULT_CFG_DICT, imgsz=SIZE[1], task="detect", model="plaza_detector")
     model.yaml.pop("yaml_file", None)
     torch.save({"model": model, "train_args": model.args, "license": "AGPL-3.0"}, path)
-    exported = YOLO(path).export(format="openvino", imgsz=SIZE[1], half=True)
+    exported = YOLO(path).export(format="openvino", imgsz=SIZE[1], half=True, dynamic=True)
     target = out / "plaza_detector_openvino_model"
     if Path(exported) != target:
         shutil.rmtree(target, ignore_errors=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import logging
+import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +35,21 @@ TORCHVISION = {
 }
 ULTRALYTICS = re.compile(r"yolo(v3(-tiny|-spp)?|v5[nsmlx]6?|v?\d+[nsmlxtce])u?|rtdetr-[lx]")
 ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
+# All that a checkpoint of a YOLO detector may name: parts of tensors, layers, and their settings.
+TENSORS = re.compile(
+    r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|torch\.(Size|device)"
+    r"|torch\.b?float\d+|torch\.u?int\d+|torch\.bool"
+    r"|collections\.OrderedDict|(builtins|__builtin__)\.set"
+)
+LAYERS = re.compile(r"(torch|ultralytics)\.nn\.modules(\.\w+)?|ultralytics\.nn\.tasks")
+LOSSES = {"ultralytics.utils.loss", "ultralytics.utils.tal"}
+SETTINGS = {
+    "ultralytics.utils.IterableSimpleNamespace",
+    # Classes of old checkpoints, which Ultralytics takes for others of today.
+    "ultralytics.nn.modules.block.Silence",
+    "ultralytics.nn.tasks.YOLOv10DetectionModel",
+    "ultralytics.utils.loss.v10DetectLoss",
+}
 
 
 class Detector:
@@ -91,16 +109,19 @@ def load(
     `name` is "auto" or "plaza" (the bundled detector), "fasterrcnn", "ssd", any Ultralytics
     detection name from "yolov3" to "yolo26n", or a path: .pt, .onnx, an OpenVINO folder or .xml.
     `size` is the length of the longer side the network sees in pixels (640 unless the weights say
-    otherwise). On a CPU, YOLO runs through OpenVINO with an input of the frame's shape; with a GPU
-    or `device` "cuda" or "mps", through torch; boxes are the same.
+    otherwise). On a CPU, YOLO runs through OpenVINO with an input of the frame's shape, or of the
+    one shape that a static export takes; with a GPU or `device` "cuda" or "mps", through torch;
+    boxes are the same.
 
-    Raises ValueError for an unknown name and for a file that is not weights, FileNotFoundError for
-    a missing file and assets.Unavailable when weights would have to be downloaded and cannot be.
+    Raises ValueError for an unknown name, for a device that this machine lacks and for a file that
+    is not weights or cannot be right, FileNotFoundError for a missing file and assets.Unavailable
+    when weights would have to be downloaded and cannot be.
     """
     _check_thresholds(confidence, nms)
     if size is not None and not size >= 32:
         raise ValueError(f"size is {size}; expected the longer side in pixels, 32 or more")
     name = str(name)
+    assets.check_device(device)
     if device == "auto":
         device = "cuda" if assets.has_gpu() else "cpu"
     if name in TORCHVISION:
@@ -178,43 +199,98 @@ def _check_path(path: Path) -> Path:
 def _check_pickle(path: Path) -> None:
     """Raise ValueError unless the checkpoint can only rebuild known network layers.
 
-    An Ultralytics checkpoint is a pickle, which may call anything. Here it is read without running
-    any of it: torch's restricted reader sees a mute class in place of every layer, and refuses all
-    else. A file that passes holds layers and numbers only.
+    An Ultralytics checkpoint is a pickle, which may call anything. First the names in it are read,
+    without running any of it: each must be on the lists above, or be a class of layers. Then
+    torch's restricted reader sees a mute class in place of every layer, which cannot be told to do
+    anything. A file that passes holds layers and numbers only, no more than memory has room for.
     """
     import torch
 
     class Mute:
-        def __init__(self):  # takes no arguments: may be made, but not told to do anything
+        def __init__(self):  # takes no arguments: may be made, but not called
             pass
 
-    allowed = re.compile(
-        r"(ultralytics\.nn\.(tasks|modules)|ultralytics\.utils|torch\.nn\.modules)\.[\w.]*[A-Z]\w*"
-    )
     try:
-        named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        layers = [(type("Mute", (Mute,), {}), n) for n in named if allowed.fullmatch(n)]
+        named = {name for name in assets.pickled_names(path) if not TENSORS.fullmatch(name)}
+        for name in named:
+            if not _is_layer(name):
+                raise ValueError(f"it names {name}")
+        layers = [(type("Mute", (Mute,), {}), name) for name in named]
         with torch.serialization.safe_globals(layers):
-            torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        if _tensor_bytes(content) > assets.LIMIT + path.stat().st_size:
+            raise ValueError("its tensors claim to be far larger than the file")
+    except Exception as error:  # torch raises at least eight kinds, depending on the damage
+        reason = f": {error}" if type(error) is ValueError else ""
         raise ValueError(
-            f"{path} is not a YOLO checkpoint that can be read safely (nothing in it was run); "
-            "expected .pt weights from Ultralytics, or an export to .onnx or OpenVINO"
+            f"{path} is not a YOLO checkpoint that can be read safely, and nothing in it was run"
+            f"{reason}; expected .pt weights from Ultralytics, or an export to .onnx or OpenVINO"
         ) from error
+
+
+def _is_layer(name: str) -> bool:
+    """Say whether "module.Name" is a class of layers, a loss or settings, and nothing else.
+
+    Only modules on the lists are looked into, so that a name cannot lead out of them, as
+    "ultralytics.utils.subprocess.Popen" would.
+    """
+    import torch
+
+    if name in SETTINGS:
+        return True
+    module, _, attribute = name.rpartition(".")
+    if not (LAYERS.fullmatch(module) or module in LOSSES):
+        return False
+    try:
+        found = getattr(_import(module), attribute, None)
+    except ImportError:
+        return False
+    if not isinstance(found, type):
+        return False
+    return issubclass(found, torch.nn.Module) or (module in LOSSES and found.__module__ == module)
+
+
+def _tensor_bytes(content) -> int:
+    """Return the size of all tensors in a checkpoint: a stride of 0 makes large ones of nothing."""
+    import torch
+
+    waiting, seen, total = [content], set(), 0
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, torch.Tensor):
+            total += part.numel() * part.element_size()
+        elif isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, (list, tuple, set)):
+            waiting += part
+        elif hasattr(part, "__dict__"):
+            waiting.append(vars(part))
+    return total
+
+
+def _import(module: str):
+    """Import a module of Ultralytics or torch, keeping the former from printing and installing."""
+    os.environ |= {"YOLO_AUTOINSTALL": "False", "YOLO_VERBOSE": "False"}  # read at the first import
+    return importlib.import_module(module)
 
 
 def _quiet_yolo(path: Path):
     """Open weights with Ultralytics, keeping it from printing, installing and downloading."""
-    import os
-
-    os.environ["YOLO_AUTOINSTALL"] = "False"
+    tasks = _import("ultralytics.nn.tasks")
     from ultralytics import YOLO
 
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    # Its own safe reading, too; the environment variable for it counts at the first import only.
+    before, tasks.SAFE_LOAD = getattr(tasks, "SAFE_LOAD", False), True
     try:
         model = YOLO(path, task="detect")
     except Exception as error:
         raise ValueError(f"{path} is not the weights of a YOLO detector ({error})") from error
+    finally:
+        tasks.SAFE_LOAD = before
     if model.task != "detect":
         raise ValueError(f"{path} is a YOLO network for another task: {model.task}")
     return model
@@ -223,11 +299,20 @@ def _quiet_yolo(path: Path):
 def _export(path: Path) -> Path:
     """Return the OpenVINO form of a checkpoint, converted once and kept in the cache."""
     folder = assets.cache() / f"{path.stem}-{assets.sha256(path)[:12]}_openvino_model"
-    if not folder.exists():
-        with tempfile.TemporaryDirectory(dir=assets.cache()) as temporary:
-            copy = shutil.copy(path, temporary)
-            exported = _quiet_yolo(Path(copy)).export(format="openvino", dynamic=True)
-            Path(exported).rename(folder)
+    if folder.exists():
+        return folder
+    assets.sweep(folder.parent)
+    with (
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=assets.temporary_prefix()) as place,
+        warnings.catch_warnings(action="ignore"),  # of torch's, about how Ultralytics uses it
+    ):
+        copy = shutil.copy(path, place)
+        exported = Path(_quiet_yolo(Path(copy)).export(format="openvino", dynamic=True))
+        try:
+            exported.rename(folder)
+        except OSError:
+            if not folder.exists():  # another process may have been faster
+                raise
     return folder
 
 
@@ -236,7 +321,7 @@ def _export(path: Path) -> Path:
 
 def _ultralytics(path: Path, device: str, size: int | None) -> Infer:
     model = _quiet_yolo(path)
-    person = yolo.person_class(model.names, path)
+    person = yolo.person_class(yolo.class_names(model.names, path), path)
 
     def infer(images):
         found = model.predict(
@@ -264,8 +349,8 @@ def _torchvision(name: str, device: str, size: int | None) -> Infer:
     else:
         options |= {"score_thresh": yolo.FLOOR, "nms_thresh": 1.0, "detections_per_img": 1000}
     model = getattr(torchvision.models.detection, builder)(**options)
-    file = Path(url).name  # ends in the first digits of its checksum
-    weights = assets.fetch(url, file, checksum=file.partition("-")[2].removesuffix(".pth"))
+    file = Path(url)  # its name ends in the first digits of its checksum
+    weights = assets.fetch(url, file.name, checksum=file.stem.rpartition("-")[2])
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     model.eval().to(device)
 

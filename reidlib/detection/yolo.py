@@ -19,65 +19,107 @@ Infer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 def openvino(path: Path, size: int | None) -> Infer:
     """Return a function from images to candidates (N, 5), run by OpenVINO on the CPU.
 
-    Raises ValueError for a file that is no detector with a class "person".
+    A dynamic export sees each image in a rectangle of its shape, the longer side `size` pixels. A
+    static one runs at the size, and with the number of images, that it was exported for. Either is
+    tried out first. Raises ValueError for a file that is no detector with a class "person", or
+    cannot be a right one.
     """
-    import openvino as ov
-
     path = next(path.glob("*.xml")) if path.is_dir() else path
-    core, pools = ov.Core(), {}
-    assets.check_network(path)
-    try:
-        model = core.read_model(path)
-        side = _sizes(model.input())[2]
-        names, output = _class_names(model, path), _sizes(model.output())
-    except (RuntimeError, IndexError) as error:
-        raise ValueError(f"{path} is not a detector network that OpenVINO can read") from error
+    model = assets.read_network(path)
+    batch, fixed, output = _shapes(model, path)
+    names, trained_size = _notes(model, path)
     person = person_class(names or {0: "person"}, path)
     if not _is_detection(output, names):
         raise ValueError(
             f"{path} gives numbers of shape {output}, which are not boxes with a score a class; "
             "expected a YOLO detector (not one of poses, masks or features)"
         )
-    size = size or side or 640
+    if size and fixed and size != max(fixed):
+        raise ValueError(
+            f"{path} was exported for images of {fixed[0]} x {fixed[1]} pixels, not for size="
+            f"{size}; leave size out, or export again with dynamic=True"
+        )
+    size = size or trained_size or 640
+    idle = {}  # the requests of each input shape that compute nothing at the moment
 
-    def compile_for(height, width):
-        fitted = _fit(model, height, width)
-        steps = ov.preprocess.PrePostProcessor(fitted)
-        steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-        steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
-        steps.input().model().set_layout(ov.Layout("NCHW"))
-        compiled = core.compile_model(steps.build(), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
-        count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        return [compiled.create_infer_request() for _ in range(count)], compiled.input().shape[1:3]
+    def input_shape(height, width):
+        if fixed:
+            return fixed
+        scale = size / max(height, width)
+        return tuple(int(np.ceil(side * scale / 32)) * 32 for side in (height, width))
+
+    def requests(shape):
+        try:
+            compiled = _compile(model, [batch, 3, *shape], path)
+            count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+            made = [compiled.create_infer_request() for _ in range(count)]
+            _try_out(made[0], batch, shape, path)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path} is not a detector that OpenVINO can run: {assets.reason(error)}"
+            ) from error
+        return made
 
     def infer(images):
         found, running = [], deque()
 
         def finish():
-            request, free, scale, corner = running.popleft()
+            request, shape, places = running.popleft()
             request.wait()
-            candidates = _decode(request.get_output_tensor().data[0], person)
-            candidates[:, :4] = (candidates[:, :4] - np.tile(corner, 2)) / scale
-            found.append(candidates)
-            free.append(request)
+            for output, (scale, corner) in zip(request.get_output_tensor().data, places):
+                candidates = _decode(output, person)
+                candidates[:, :4] = (candidates[:, :4] - np.tile(corner, 2)) / scale
+                found.append(candidates)
+            idle[shape].append(request)
 
-        for image in images:
-            scale = size / max(image.shape[:2])
-            shape = tuple(int(np.ceil(side * scale / 32)) * 32 for side in image.shape[:2])
-            if shape not in pools:
-                pools[shape] = compile_for(*shape)
-            free, target = pools[shape]
-            while not free:
+        for start in range(0, len(images), batch):
+            group = images[start : start + batch]
+            shape = input_shape(*group[0].shape[:2])
+            if shape not in idle:
+                idle[shape] = requests(shape)
+            while not idle[shape]:
                 finish()
-            boxed, scale, corner = _letterbox(image, *target)
-            request = free.pop()
-            request.start_async([boxed[None]])
-            running.append((request, free, scale, corner))
+            boxed, *places = zip(*(_letterbox(image, *shape) for image in group))
+            empty = [np.zeros_like(boxed[0])] * (batch - len(group))
+            request = idle[shape].pop()
+            request.start_async([np.stack([*boxed, *empty])])
+            running.append((request, shape, list(zip(*places))))
         while running:
             finish()
         return found
 
+    usual = input_shape(9, 16)  # as most footage: what is made for the trial will be used
+    idle[usual] = requests(usual)
     return infer
+
+
+def _compile(model, shape: list[int], path: Path):
+    """Return a network for one shape of input, made to take uint8 images (N, H, W, 3)."""
+    import openvino as ov
+
+    fitted = model.clone()
+    fitted.reshape(shape)
+    assets.check_network(fitted, path)
+    steps = ov.preprocess.PrePostProcessor(fitted)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    options = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    return ov.Core().compile_model(steps.build(), "CPU", options)
+
+
+def _shapes(model, path: Path) -> tuple[int, tuple[int, int] | None, list[int | None]]:
+    """Return how many images a network takes at once, their fixed size or None, and its output."""
+    try:
+        batch, channels, *sides = _sizes(model.input())
+        if len(sides) != 2 or channels not in (3, None):
+            raise ValueError(f"its input is {[batch, channels, *sides]}")
+        return batch or 1, None if None in sides else tuple(sides), _sizes(model.output())
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a detector network from (N, 3, H, W) images to boxes "
+            f"({assets.reason(error)})"
+        ) from error
 
 
 def _sizes(port) -> list[int | None]:
@@ -95,66 +137,104 @@ def _is_detection(output: list[int | None], names: dict | None) -> bool:
     return columns == 6 or (rows is not None and 4 < rows < (columns or np.inf))
 
 
-def _class_names(model, path: Path) -> dict[int, str] | None:
-    """Return the class names that Ultralytics stores with an export, if they are there.
+def _try_out(request, batch: int, shape: tuple[int, int], path: Path) -> None:
+    """Raise ValueError if a network's numbers for made-up images cannot be right.
 
-    Without them class 0 is people: COCO's order, and that of any detector of people only.
+    An export for one image that is given several, or has lost its input, still gives numbers.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (2 * batch, *shape, 3), np.uint8)
+    images[1::2] //= 3
+    outputs = np.concatenate([request.infer([part])[0].copy() for part in np.split(images, 2)])
+    remedy = "; export it again, with dynamic=True"
+    if len(outputs) != len(images):
+        raise ValueError(f"{path} gives {len(outputs)} results for {len(images)} images{remedy}")
+    if not np.isfinite(outputs).all():
+        raise ValueError(f"{path} gives numbers that are not finite{remedy}")
+    if outputs.shape[2] == 6:  # a head that ends in suppression may rightly find nothing in any
+        return
+    if (outputs == outputs[:1]).all():
+        raise ValueError(f"{path} gives the same boxes whatever it sees; train it, or{remedy[1:]}")
+    if batch > 1:
+        alone = np.zeros_like(images[:batch])
+        alone[-1] = images[0]
+        if not np.allclose(request.infer([alone])[0][-1], outputs[0], rtol=1e-2, atol=1e-2):
+            raise ValueError(f"{path} mixes the images that it is given together{remedy}")
+
+
+# What an export says of itself
+
+
+def _notes(model, path: Path) -> tuple[dict[int, str] | None, int | None]:
+    """Return an export's class names and the longer side of its images, None where it has neither.
+
+    Without names class 0 is people: COCO's order, and that of any detector of people only.
+    """
+    metadata = path.parent / "metadata.yaml"
+    try:
+        if path.suffix == ".xml" and metadata.exists():
+            notes = _plain_yaml(metadata.read_text(encoding="utf-8"))
+            names, sides = notes["names"], notes.get("imgsz")
+        else:  # where OpenVINO puts the metadata of ONNX files
+            stored = [["framework", key] for key in ("names", "imgsz")]
+            names, sides = (
+                ast.literal_eval(model.get_rt_info(key).astype(str))
+                if model.has_rt_info(key)
+                else None
+                for key in stored
+            )
+        size = None if sides is None else max(sides if isinstance(sides, list) else [sides])
+        if not (size is None or (type(size) is int and size >= 32)):
+            raise ValueError(f"its image size is {size}")
+    except Exception as error:  # the parsers raise at least nine kinds, depending on the damage
+        raise ValueError(
+            f"{path} does not say what its classes are called or how large its images are; "
+            "export again"
+        ) from error
+    return None if names is None else class_names(names, path), size
+
+
+def _plain_yaml(text: str):
+    """Return the content of a YAML text; ValueError for one that a program would not write.
+
+    An alias repeats a part of the text, in which others may stand: a few lines can mean gigabytes.
+    Deep nesting takes the parser hours.
     """
     import yaml
 
-    metadata, names = path.parent / "metadata.yaml", None
+    depth = 0
+    for event in yaml.parse(text):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > 9 or isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has aliases, or is nested deeply")
+    return yaml.safe_load(text)
+
+
+def class_names(names: dict | list, path: Path) -> dict[int, str]:
+    """Return a list, or dictionary, of class names by number; ValueError if it is neither."""
     try:
-        if path.suffix == ".xml" and metadata.exists():
-            names = yaml.safe_load(metadata.read_text(encoding="utf-8"))["names"]
-        elif model.has_rt_info(["framework", "names"]):  # where OpenVINO puts ONNX files' metadata
-            names = ast.literal_eval(model.get_rt_info(["framework", "names"]).astype(str))
-        if names is None:
-            return None
         pairs = enumerate(names) if isinstance(names, list) else names.items()
-        return {int(number): str(name) for number, name in pairs}
-    except (KeyError, TypeError, ValueError, AttributeError, SyntaxError, yaml.YAMLError) as error:
+        named = {int(number): name for number, name in pairs}
+        if not all(number >= 0 and type(name) in (str, int) for number, name in named.items()):
+            raise ValueError("some are no names")
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{path} does not say what its classes are called; export again"
         ) from error
+    return {number: str(name) for number, name in named.items()}
 
 
-def _fit(model, height: int, width: int):
-    """Return a copy of a network for one input size; of a square export that cannot, a plain copy.
+def person_class(names: dict[int, str], path: Path) -> int:
+    """Return the number of the class "person", or of the only one; ValueError without either."""
+    for index, name in names.items():
+        if name == "person" or len(names) == 1:
+            return index
+    raise ValueError(f"{path} detects {', '.join(names.values())}; expected a class 'person'")
 
-    An export for one square holds its grid of anchors, and the number of cells, as constants. A
-    smaller rectangle has the same anchors, less those outside, so the constants can be cut to it.
-    """
-    import openvino as ov
 
-    fitted, side = model.clone(), model.input().partial_shape[2]
-    if side.is_static:
-        side = side.get_length()
-        rows_columns = {side // s: [height // s, width // s] for s in (8, 16, 32)}
-        counts = {n * n: rows * columns for n, (rows, columns) in rows_columns.items()}
-        counts[sum(counts)] = sum(counts.values())
-        inside = np.concatenate([
-            np.outer(np.arange(n) < rows, np.arange(n) < columns).ravel()
-            for n, (rows, columns) in rows_columns.items()
-        ])  # fmt: skip
-        for node in fitted.get_ordered_ops():
-            if node.get_type_name() != "Constant" or node.data.ndim == 0:
-                continue
-            new, users = node.data, node.output(0).get_target_inputs()
-            if new.shape[-1] == len(inside):
-                new = new[..., inside]
-            elif new.ndim == 1 and any(u.get_node().get_type_name() == "Reshape" for u in users):
-                new = new.copy()
-                new[-1] = counts.get(new[-1], new[-1])
-                if len(new) == 4 and new[-2] == new[-1]:
-                    new[-2:] = rows_columns.get(new[-1], new[-2:])
-            for user in users if new is not node.data else ():
-                user.replace_source_output(ov.opset13.constant(np.ascontiguousarray(new)).output(0))
-    try:
-        fitted.get_parameters()[0].set_partial_shape(ov.PartialShape([1, 3, height, width]))
-        fitted.validate_nodes_and_infer_types()
-    except RuntimeError:
-        return model.clone()
-    return fitted
+# Into the network and out of it
 
 
 def _letterbox(image: np.ndarray, height: int, width: int):
@@ -175,10 +255,3 @@ def _decode(output: np.ndarray, person: int) -> np.ndarray:
     output = output[output[:, 4:].argmax(axis=1) == person]
     half = output[:, 2:4] / 2
     return np.column_stack([output[:, :2] - half, output[:, :2] + half, output[:, 4 + person]])
-
-
-def person_class(names: dict[int, str], path: Path) -> int:
-    for index, name in names.items():
-        if name == "person" or len(names) == 1:
-            return index
-    raise ValueError(f"{path} detects {', '.join(names.values())}; expected a class 'person'")

@@ -6,6 +6,7 @@ two is their cosine similarity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,11 +73,16 @@ def load(
     names the module to take. A path is a model of ours (.pt), ONNX or OpenVINO (.xml): an export
     with uint8 input brings its own normalisation, others are given ImageNet's. `size` is the
     input's (height, width). On a CPU, "plaza" and exports run in OpenVINO, never importing torch.
+    Exports are tried out first, see `_fault`, and run at the batch that they were made for if need
+    be.
 
-    Raises ValueError for unknown names and files that are no models, FileNotFoundError for missing
-    files, assets.Unavailable when something has to be downloaded or installed first.
+    Raises ValueError for unknown names, devices that this machine lacks, files that are no models
+    and those that cannot be right, FileNotFoundError for missing files, assets.Unavailable when
+    something has to be downloaded or installed first.
     """
     name = str(name)
+    if size:
+        _check_size(size, f"size={size}")
     if name == "histogram":
         size = size or (128, 64)
         dim = histograms.stripes(np.zeros((1, *size, 3), np.uint8), **options).shape[1]
@@ -122,6 +128,32 @@ def _check(images) -> None:
             raise ValueError(f"image {i} has no pixels, shape {shape}; leave such boxes out first")
 
 
+def _check_size(size, source: str) -> None:
+    """Raise ValueError unless `size` is a (height, width) whose images memory has room for."""
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    whole = pair and all(isinstance(side, int | np.integer) and side > 0 for side in size)
+    if not whole or 4 * 3 * BATCH * math.prod(size) > assets.LIMIT:
+        raise ValueError(
+            f"{source}: expected a height and a width in pixels, such as (128, 64), of which "
+            f"{BATCH} images take at most {assets.LIMIT / 1e6:.0f} MB"
+        )
+
+
+def _check_threshold(threshold, path: Path) -> float | None:
+    """Return the threshold stored in a file as a number; ValueError if it is no cosine distance."""
+    if threshold is None:
+        return None
+    try:
+        if 0 <= float(threshold) <= 2:
+            return float(threshold)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"{path} suggests the threshold {threshold!r}, which is no cosine distance from 0 to 2; "
+        "export it again with another, or without"
+    )
+
+
 # Networks
 
 
@@ -157,8 +189,10 @@ def _checkpoint(name: str, path: Path, size: tuple[int, int] | None, device: str
     model = networks.load(path)
     if not isinstance(model, networks.SiameseNetwork):
         raise ValueError(f"{path} holds a {type(model).__name__}, which takes vectors, not images")
-    size = size or tuple(model.info.get("size", networks.SIZE))
-    return _torch(name, model, size, device, model.info.get("threshold"))
+    size = size or model.info.get("size", networks.SIZE)
+    _check_size(size, f"{path} was made for images of {size}")
+    threshold = _check_threshold(model.info.get("threshold"), path)
+    return _torch(name, model, tuple(size), device, threshold)
 
 
 def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) -> Extractor:
@@ -167,45 +201,83 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
         raise assets.Unavailable(f"{path} needs OpenVINO; pip install openvino, or use a .pt model")
     import openvino as ov
 
-    core = ov.Core()
-    assets.check_network(path)
+    model = assets.read_network(path)
+    stored = model.get_rt_info(THRESHOLD).astype(str) if model.has_rt_info(THRESHOLD) else None
+    threshold = _check_threshold(stored, path)
+    fault = ""
     try:
-        model = core.read_model(path)
         ours = model.input().element_type == ov.Type.u8  # (N, H, W, 3), normalises by itself
-        sides = model.input().partial_shape[slice(1, 3) if ours else slice(2, 4)]
-        size = size or tuple(side.get_length() for side in sides)
-        # A batch of fixed size is a third faster than one of any size, and takes 130 MB less.
-        model.reshape([BATCH, *size, 3] if ours else [BATCH, 3, *size])
-        model = model if ours else _from_uint8(model)
-        # Some processors would round to bfloat16; every machine should give the same numbers.
-        options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-        compiled = core.compile_model(model, "CPU", options)
-        _, dim = compiled.output().shape
+        own, *sides = model.input().partial_shape
+        sides = sides[:2] if ours else sides[1:]
+        size = tuple(size or (side.get_length() for side in sides))
+        # A batch of fixed size is a third faster than one of any size, and takes 130 MB less. What
+        # an exporter made for another batch may give nonsense at ours, and runs at its own.
+        for batch in (BATCH, own.get_length() if own.is_static else 1):
+            try:
+                run, dim = _compile(model.clone(), batch, size, ours, path)
+                fault = _fault(run, batch, size)
+            except RuntimeError as error:
+                fault = assets.reason(error)
+            if not fault:
+                return Extractor(name, dim, size, run, threshold)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a network from (N, 3, H, W) images to (N, D) vectors, or needs size=: "
-            f"{str(error).strip().splitlines()[-1]}"
-        ) from error
+        fault = assets.reason(error)
+    raise ValueError(
+        f"{path} is not a network from (N, 3, H, W) images to (N, D) vectors, or needs size=: "
+        f"{fault}; export it again, with a batch of any size"
+    )
+
+
+def _compile(model, batch: int, size: tuple[int, int], ours: bool, path: Path):
+    """Return a function from uint8 images (n, *size, 3) to vectors (n, dim), and dim."""
+    import openvino as ov
+
+    model.reshape([batch, *size, 3] if ours else [batch, 3, *size])
+    assets.check_network(model, path)
+    model = model if ours else _from_uint8(model)
+    # Some processors would round to bfloat16; every machine should give the same numbers.
+    options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = ov.Core().compile_model(model, "CPU", options)
+    rows, dim = compiled.output().shape
+    if rows != batch:
+        raise RuntimeError(f"it gives {rows} vectors for {batch} images")
     count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     requests = [compiled.create_infer_request() for _ in range(count)]
 
     def run(images):
         vectors = np.empty((len(images), dim), np.float32)
-        starts = range(0, len(images), BATCH)
+        starts = range(0, len(images), batch)
         for i in range(len(starts) + count):
             request = requests[i % count]
             if i >= count:
                 request.wait()
-                part = vectors[(i - count) * BATCH :][:BATCH]
+                part = vectors[(i - count) * batch :][:batch]
                 part[:] = request.get_output_tensor().data[: len(part)]
             if i < len(starts):
-                part = images[starts[i] :][:BATCH]
-                short = np.zeros((BATCH - len(part), *size, 3), np.uint8)
+                part = images[starts[i] :][:batch]
+                short = np.zeros((batch - len(part), *size, 3), np.uint8)
                 request.start_async([np.concatenate([part, short]) if len(short) else part])
         return vectors
 
-    threshold = model.get_rt_info(THRESHOLD).astype(float) if model.has_rt_info(THRESHOLD) else None
-    return Extractor(name, dim, size, run, threshold)
+    return run, dim
+
+
+def _fault(run: Callable, batch: int, size: tuple[int, int]) -> str:
+    """Return what is wrong with a network's vectors for made-up images, "" if nothing is.
+
+    An export for one image that is given several may give all the vector of one, or mix them.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (batch + 1, *size, 3), np.uint8)
+    images[1::2] //= 3
+    vectors = run(images)  # the last one is alone in its batch
+    largest = np.abs(vectors).max()
+    if not np.isfinite(largest):
+        return "it gives numbers that are not finite"
+    if np.ptp(vectors, axis=0).max() <= 1e-6 * largest:
+        return "it gives different images the same vector"
+    if np.abs(run(images[::-1])[::-1] - vectors).max() > 1e-3 * largest:
+        return "it gives an image another vector when others are beside it"
+    return ""
 
 
 def _from_uint8(model):
