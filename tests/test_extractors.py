@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 
 import cv2
 import numpy as np
@@ -433,4 +434,39 @@ def test_damaged_feature_files(tmp_path):
         vectors.read(path)
     np.savez(path, vectors=np.array([{"code": 1}], dtype=object))
     with pytest.raises(ValueError, match="are no feature files.*pickle"):
+        vectors.read(path)
+
+
+def npy(shape, kind="<f4", data=bytes(64)):
+    """Return an array file whose head may promise more than follows."""
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}".encode()
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + data
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        npy("(10_000_000_000_000, 256)"),
+        npy("(-1, 4)"),
+        npy("(1.5, 4)"),
+        npy(f"(1{'0' * 400}, 4)"),
+        npy("((((("),
+        npy("-" * 8000 + "1"),
+        npy("(1, 2)", "<U4"),
+        npy("()"),
+        npy("(2, 9)"),
+        b"\x93NUMPY\x09\x00",
+        b"hello",
+        b"",
+        npy("(1_000_000, 256)", data=bytes(600_000_000)),
+    ],
+    ids=range(13),
+)
+def test_feature_files_with_false_heads(tmp_path, array):
+    path = tmp_path / "v.npz"
+    pd.DataFrame({"track": [1]}).to_csv(path.with_suffix(".csv"), index=False)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("vectors.npy", array)
+    with pytest.raises(ValueError, match="are no feature files"):
         vectors.read(path)

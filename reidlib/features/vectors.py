@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,6 @@ import pandas as pd
 
 from reidlib import assets
 from reidlib.model.distances import unit
-
-BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def aggregate(
@@ -73,13 +69,14 @@ def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
         # Names such as NA, and numbers that begin with 0, stay what they are.
         text = {"keep_default_na": False, "na_values": [""], "dtype": {"label": str}}
         table = pd.read_csv(path.with_suffix(".csv"), **text)
+        assets.check_archive(path)
         with np.load(path, allow_pickle=False) as content:
             vectors = content["vectors"]
-        if vectors.ndim != 2:
-            raise ValueError(f"vectors have shape {vectors.shape}")
+        if vectors.ndim != 2 or vectors.dtype.kind != "f":
+            raise ValueError(f"vectors have shape {vectors.shape} and are {vectors.dtype}")
     except FileNotFoundError:
         raise
-    except BROKEN as error:
+    except Exception as error:  # NumPy raises at least ten kinds, depending on the damage
         raise ValueError(
             f"{path} and its .csv are no feature files: {error}; write them again"
         ) from error
