@@ -39,7 +39,9 @@ def test_gallery_finds_what_was_added_in_parts(index, tmp_path):
         gallery.add(vectors[start : start + 7] * 5, table[start : start + 7])
     assert len(gallery) == 120 and gallery.table.equals(table)
     hits = gallery.search(vectors[:10], k=3)
-    assert hits.columns.tolist() == ["query", "rank", "score", "camera", "track", "person"]
+    known = ["query", "rank", "score", "distance"]
+    assert hits.columns.tolist() == [*known, "camera", "track", "person"]
+    np.testing.assert_allclose(hits["distance"], 1 - hits["score"], atol=1e-6)
     assert hits["track"][::3].tolist() == list(range(10))
     assert (hits["person"] == hits["query"]).all()
     cosine = (vectors[:10, None] * vectors[hits["track"].to_numpy().reshape(10, 3)]).sum(axis=2)
@@ -47,16 +49,60 @@ def test_gallery_finds_what_was_added_in_parts(index, tmp_path):
     assert (hits.groupby("query")["score"].diff().dropna() <= 0).all()
     gallery.save(tmp_path / "known.npz")
     again = matching.Gallery.load(tmp_path / "known.npz", index).search(vectors[:10], k=3)
-    pd.testing.assert_frame_equal(again, hits, rtol=1e-5)
+    pd.testing.assert_frame_equal(again, hits, rtol=1e-5, atol=1e-6)
 
 
-def test_gallery_grows_without_copying_everything_each_time():
-    gallery, rooms = matching.Gallery(), set()
+def test_adding_to_a_gallery_copies_nothing_that_it_holds():
+    gallery, first = matching.Gallery(), np.eye(4, dtype=np.float32)
+    gallery.add(first, list("abcd"))
+    held = gallery.vectors
     for i in range(200):
         gallery.add(np.eye(4)[[i % 4]], [i])
-        rooms.add(gallery.vectors.base.shape[0])
-    assert len(rooms) <= 9
-    assert gallery.search([[1.0, 0, 0, 0]], k=500)["label"].tolist()[:3] == [0, 4, 8]
+    assert np.shares_memory(gallery._blocks[0], held) and len(gallery) == 204
+    assert gallery.search([[1.0, 0, 0, 0]], k=500)["label"].tolist()[:3] == ["a", 0, 4]
+    assert gallery.vectors is gallery.vectors  # joined once, not by every search
+    assert len(gallery.search(np.eye(4), k=500)) == 4 * 204
+
+
+@pytest.mark.parametrize("index", ["exact", "faiss"])
+def test_a_query_that_cannot_be_searched_is_refused(index):
+    if index == "faiss" and not importlib.util.find_spec("faiss"):
+        pytest.skip("faiss-cpu is not installed")
+    gallery = matching.Gallery(index).add(np.eye(3), list("abc"))
+    with pytest.raises(ValueError, match=r"\(1, 2\) and \(1, 3\).*same extractor"):
+        gallery.search([[1.0, 0]])
+    with pytest.raises(ValueError, match="1 of 2 feature rows hold NaN"):
+        gallery.search([[1.0, 0, 0], [np.nan, 0, 0]])
+    with pytest.raises(ValueError, match="k is 0"):
+        gallery.search([[1.0, 0, 0]], k=0)
+    assert gallery.search([[1.0, 0, 0]], k=9)["label"].tolist()[0] == "a"
+
+
+class ShortSighted:
+    """A graph as FAISS's, of which a search meets two vectors and says -1 for all further hits."""
+
+    def add(self, vectors):
+        self.vectors = vectors
+
+    def search(self, query, k):
+        similarity = np.full((len(query), k), -3.4e38, np.float32)
+        nearest = np.full((len(query), k), -1, np.int64)
+        nearest[:, :2] = np.arange(2)[:k]
+        similarity[:, :2] = (query @ self.vectors[:2].T)[:, :k]
+        return similarity, nearest
+
+
+def test_hits_that_the_graph_does_not_reach_are_looked_for_one_by_one(monkeypatch):
+    monkeypatch.setattr(matching, "_graph", lambda width: ShortSighted())
+    vectors, _ = people(20, 2, 0.3)
+    gallery, exact = matching.Gallery("faiss"), matching.Gallery()
+    for known in (gallery, exact):
+        known.add(vectors, range(40))
+    hits = gallery.search(vectors[:5], 3)
+    assert (hits["distance"] < 2).all()
+    pd.testing.assert_frame_equal(hits, exact.search(vectors[:5], 3))
+    reached = gallery.search(vectors[5:7], 2)["label"].tolist()
+    assert reached == [0, 1, 0, 1]  # what the graph does reach is taken from it
 
 
 def test_gallery_explains_bad_input(monkeypatch):

@@ -29,8 +29,8 @@ class Gallery:
     hundreds of thousands of them (Malkov and Yashunin, 2018); that needs the package faiss-cpu.
 
     >>> gallery = Gallery().add([[1.0, 0.0], [0.0, 1.0]], ["Ann", "Bo"])
-    >>> gallery.search([[0.9, 0.1]], k=1)[["label", "score"]].round(3).values.tolist()
-    [['Ann', 0.994]]
+    >>> gallery.search([[0.9, 0.1]], k=1)[["label", "distance"]].round(3).values.tolist()
+    [['Ann', 0.006]]
     """
 
     def __init__(self, index: str = "exact"):
@@ -38,17 +38,19 @@ class Gallery:
             raise ValueError(f"index is {index!r}; expected 'exact' or 'faiss'")
         self._approximate = index == "faiss"
         self._graph = None
-        self._room = np.empty((0, 0), np.float32)  # grows by doubling; the first _size rows count
-        self._size = 0
+        self._blocks: list[np.ndarray] = []
         self._tables: list[pd.DataFrame] = []
 
     def __len__(self) -> int:
-        return self._size
+        return sum(len(block) for block in self._blocks)
 
     @property
     def vectors(self) -> np.ndarray:
         """The unit vectors, (N, D) float32, in the order in which they were added."""
-        return self._room[: self._size]
+        # Joined when asked for: adding copies nothing, and a search reads every vector anyway.
+        if len(self._blocks) > 1:
+            self._blocks = [np.concatenate(self._blocks)]
+        return self._blocks[0] if self._blocks else np.empty((0, 0), np.float32)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -66,50 +68,61 @@ class Gallery:
         vectors = np.asarray(vectors, np.float32)
         if not isinstance(table, pd.DataFrame):
             table = pd.DataFrame({"label": list(table)})
-        wide = self._room.shape[1] if self._size else vectors.shape[-1]
-        if vectors.ndim != 2 or vectors.shape[1] != wide or len(vectors) != len(table):
+        width = self._blocks[0].shape[1] if self._blocks else vectors.shape[-1]
+        if vectors.ndim != 2 or vectors.shape[1] != width or len(vectors) != len(table):
             raise ValueError(
                 f"vectors have shape {vectors.shape} and the table {len(table)} rows; expected "
-                f"as many rows of both and {wide} numbers in a vector"
+                f"as many rows of both and {width} numbers in a vector"
             )
         if not np.isfinite(vectors).all():
             raise ValueError("vectors hold NaN; leave out tracks that have no features")
         if not len(vectors):
             return self
-        vectors, end = distances.unit(vectors), self._size + len(vectors)
-        if end > len(self._room):
-            held, size = self.vectors, max(end, 2 * len(self._room))
-            self._room = np.empty((size, wide), np.float32)
-            self._room[: len(held)] = held.reshape(-1, wide)
-        self._room[self._size : end] = vectors
-        self._size = end
-        self._tables.append(table.reset_index(drop=True))
+        vectors = distances.unit(vectors)
         if self._approximate:
-            self._graph = self._graph or _graph(wide)
+            self._graph = self._graph or _graph(width)
             self._graph.add(vectors)
+        self._blocks.append(vectors)
+        self._tables.append(table.reset_index(drop=True))
         return self
 
     def search(self, vectors, k: int = 5) -> pd.DataFrame:
-        """Return the `k` nearest of the gallery for each vector, best first.
+        """Return the `k` nearest of the gallery for each vector (Q, D), best first.
 
-        A row a hit: query (row of `vectors`), rank (from 1), score (cosine similarity), and the
-        columns of the gallery's table. Raises ValueError while the gallery is empty.
+        A row a hit: query (row of `vectors`), rank (from 1), score (cosine similarity), distance
+        (cosine distance, 1 - score), and the columns of the gallery's table. A gallery smaller than
+        `k` gives all it has. Raises ValueError while the gallery is empty, and for vectors that
+        hold NaN or have another width than the gallery's.
         """
-        if not self._size:
+        if not self._blocks:
             raise ValueError("the gallery is empty; add vectors before searching")
         if k < 1:
             raise ValueError(f"k is {k}; ask for 1 or more")
-        k = min(k, self._size)
+        query, _ = distances.features(np.asarray(vectors, np.float32), self._blocks[0][:1])
+        k = min(k, len(self))
         if self._approximate:
-            scores, found = self._graph.search(distances.unit(np.asarray(vectors, np.float32)), k)
+            nearest, distance = self._search_graph(distances.unit(query), k)
         else:
-            found, away = distances.top(vectors, self.vectors, k)
-            scores = 1 - away
-        hits = self.table.iloc[found.ravel()].reset_index(drop=True)
-        hits.insert(0, "query", np.repeat(np.arange(len(found)), k))
-        hits.insert(1, "rank", np.tile(np.arange(1, k + 1), len(found)))
-        hits.insert(2, "score", scores.ravel())
+            nearest, distance = distances.top(query, self.vectors, k)
+        hits = self.table.iloc[nearest.ravel()].reset_index(drop=True)
+        hits.insert(0, "query", np.repeat(np.arange(len(nearest)), k))
+        hits.insert(1, "rank", np.tile(np.arange(1, k + 1), len(nearest)))
+        hits.insert(2, "score", 1 - distance.ravel())
+        hits.insert(3, "distance", distance.ravel())
         return hits
+
+    def _search_graph(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and cosine distances, (Q, k) each, of the nearest by the graph.
+
+        Walking the graph may end before it has met `k` vectors, where many are equal for example;
+        FAISS then says -1. These queries are compared with every vector instead.
+        """
+        similarity, nearest = self._graph.search(query, k)
+        distance = 1 - similarity
+        short = (nearest < 0).any(axis=1)
+        if short.any():
+            nearest[short], distance[short] = distances.top(query[short], self.vectors, k)
+        return nearest, distance
 
     def save(self, path: str | Path) -> None:
         """Write the gallery as features: `path` (.npz) and a .csv beside it."""
