@@ -197,6 +197,46 @@ def test_who_is_seen_while_another_is_out_of_sight_is_placed_between():
         assert np.isinf(matching._on_the_ground(aside, 1.5, 3.0)[0, 1])
 
 
+def test_walking_together_for_longer_convinces_more():
+    def factor(seconds, metres):
+        time = np.arange(0, seconds + 0.1, 0.1)
+        walk = np.stack([time, time, 0 * time], axis=1)
+        return matching._on_the_ground([walk, walk + [0, 0, metres]], 1.5, 3.0)[0, 1]
+
+    assert factor(0, 0.1) == 1  # one moment says nothing for it
+    assert 1 > factor(1, 0.1) > factor(5, 0.1) > 0
+    assert factor(5, 0.1) < factor(5, 1.0) < 1
+    assert np.isinf([factor(0, 2), factor(5, 2)]).all()  # but it can say no
+
+
+def test_hidden_feet_do_not_part_a_pair():
+    time = np.arange(0, 8, 0.1)
+    walk = np.stack([time, time, 0 * time], axis=1)
+    hidden = walk + np.where(time < 5, 4.0, 0.1)[:, None] * [0, 0, 1]  # legs behind a bench
+    assert matching._on_the_ground([walk, hidden], 1.5, 3.0)[0, 1] < 0.4
+    jump = walk[40:] + [0, 0, 6]
+    jump[0, 1:] = 40, 40  # one wild box at the beginning of a path
+    late = [walk[:30], jump + [3, -3, -6]]
+    assert np.isfinite(matching._on_the_ground(late, 1.5, 3.0)).all()
+
+
+def test_a_glimpse_joins_a_group_and_does_not_make_one():
+    angle = np.radians([0, 8, 38, 90])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    table = rows(("c1", 1, 0, 9), ("c2", 1, 20, 29), ("c1", 2, 12, 12.4), ("c2", 2, 31, 31.5))
+    assert matching.link(table, vectors, threshold=0.25).tolist() == [1, 1, 1, 2]
+    twice = rows(("c1", 1, 0, 9), ("c2", 1, 20, 29), ("c1", 2, 5, 5.4), ("c2", 2, 31, 31.5))
+    assert matching.link(twice, vectors, threshold=0.25).tolist() == [1, 1, 2, 3]
+    # Two glimpses between two people: in equal right they would bridge them.
+    angle = np.radians([0, 36, 18, 20])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    found = matching.link(table, vectors, threshold=0.17)
+    assert found[0] != found[1] and set(found[2:]) <= set(found[:2])
+    assert len(set(matching.link(table, vectors, threshold=0.17, brief=0))) == 1
+    only = table.assign(end=table["start"] + 0.3)
+    assert len(set(matching.link(only, vectors, threshold=0.17))) == 1  # nobody else to join
+
+
 def test_threshold_from_strangers_ignores_doubled_tracks():
     rng = np.random.default_rng(0)
     away = rng.normal(0.7, 0.1, (60, 60))

@@ -150,18 +150,25 @@ def tracklets(
     """Return one row, and one unit vector, for each track of each camera.
 
     `table` has columns camera, track, frame, time and confidence; `vectors` (N, D) go with its
-    rows, NaN where a box has none. The result has camera, track, start, end (seconds), first, last
-    (frames) and frames, the number of vectors; tracks of fewer than `shortest` are left out.
+    rows, NaN where a box has none. A row may also stand for several boxes (pipeline.Averages):
+    columns frames, how many, and end and last, the time and frame of the last of them. The result
+    has camera, track, start, end (seconds), first, last (frames) and frames, the number of vectors;
+    tracks of fewer than `shortest` are left out.
     """
     # Start and end are those of all boxes: one person cannot be in two places, vector or not.
-    seen = table.assign(seen=np.isfinite(vectors).all(axis=1))
-    groups = seen.groupby(["camera", "track"], sort=False)
+    known = np.isfinite(vectors).all(axis=1)
+    rows = table.assign(
+        frames=np.where(known, table.get("frames", 1), 0),
+        end=table.get("end", table["time"]),
+        last=table.get("last", table["frame"]),
+    )
+    groups = rows.groupby(["camera", "track"], sort=False, observed=True)
     rows = groups.agg(
         start=("time", "min"),
-        end=("time", "max"),
+        end=("end", "max"),
         first=("frame", "min"),
-        last=("frame", "max"),
-        frames=("seen", "sum"),
+        last=("last", "max"),
+        frames=("frames", "sum"),
     ).reset_index()
     means = aggregate(vectors, groups.ngroup(), "weighted", table["confidence"])
     keep = (rows["frames"] >= shortest).to_numpy()
@@ -178,6 +185,7 @@ def link(
     positions: Sequence | None = None,
     reach: float = 1.5,
     speed: float = 3.0,
+    brief: float = 1.0,
 ) -> np.ndarray:
     """Return the identity of each tracklet, (N,) whole numbers from 1 by first appearance.
 
@@ -186,8 +194,12 @@ def link(
     cameras that may see a person together; in all others nobody is at once (None: not known, no
     such constraint). `travel` gives the least seconds between two cameras. `positions` holds for
     each tracklet an array (boxes, 3) of time, x, y in metres on the ground: those seen at once must
-    be within `reach` metres, and count as nearer the closer they are; nobody is faster than
-    `speed` metres a second.
+    be within `reach` metres, and count as nearer the closer they are and the longer it lasts;
+    nobody is faster than `speed` metres a second.
+
+    Tracklets shorter than `brief` seconds found no group: each joins the nearest group of longer
+    ones in the end, by the same rule, or stays alone. A glimpse is mostly somebody half hidden, and
+    as a member of equal right it would pull groups apart.
 
     Clusters grow up to an average distance of `threshold`; an extractor's own suits best. Without
     one it comes from the data: people seen at once show how near strangers get. A tracklet with a
@@ -205,23 +217,54 @@ def link(
         )
     if len(tracklets) < 2:
         return np.ones(len(tracklets), int)
-    seen = np.isfinite(vectors).all(axis=1)
-    vectors = np.where(seen[:, None], vectors, 0)
+    known = np.isfinite(vectors).all(axis=1)
+    vectors = np.where(known[:, None], vectors, 0).astype(np.float32)
     impossible = _apart_in_time(tracklets, overlap, travel)
-    away = np.maximum(distances.distances(vectors, vectors), 0)
+    pairwise = np.maximum(distances.distances(vectors, vectors), 0)
     if threshold is None:
-        threshold = _threshold(away[np.ix_(seen, seen)], impossible[np.ix_(seen, seen)])
+        threshold = _threshold(pairwise[np.ix_(known, known)], impossible[np.ix_(known, known)])
     if positions is not None:
         nearness = _on_the_ground(positions, reach, speed)
+        pairwise *= np.where(np.isinf(nearness), 1, nearness)
         impossible |= np.isinf(nearness)
-        away *= np.where(np.isinf(nearness), 1, nearness)
-    away[impossible | ~seen | ~seen[:, None]] = FORBIDDEN
-    np.fill_diagonal(away, 0)
-    # One forbidden pair lifts the average of two clusters far above any threshold.
-    tree = hierarchy.average(squareform(np.maximum(away, away.T), checks=False))
-    clusters = hierarchy.fcluster(tree, threshold, "distance")
+    impossible |= ~known | ~known[:, None]
+    pairwise[impossible] = FORBIDDEN
+    np.fill_diagonal(pairwise, 0)
+    pairwise = np.maximum(pairwise, pairwise.T)
+    seconds = (tracklets["end"] - tracklets["start"]).to_numpy()
+    lasting = seconds >= min(brief, seconds.max())  # where all are glimpses, the longest begin
+    clusters = np.zeros(len(tracklets), int)  # 0: not yet in one
+    clusters[lasting] = _clusters(pairwise[np.ix_(lasting, lasting)], threshold)
+    clusters = _join(clusters, pairwise, seconds, threshold)
     order = np.lexsort((tracklets["camera"].astype(str), tracklets["start"]))
     return np.argsort(pd.unique(clusters[order]))[clusters - 1] + 1
+
+
+def _clusters(pairwise: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the cluster (N,) from 1 of each row of a distance matrix (N, N)."""
+    if len(pairwise) < 2:
+        return np.ones(len(pairwise), int)
+    # One forbidden pair lifts the average of two clusters far above any threshold.
+    tree = hierarchy.average(squareform(pairwise, checks=False))
+    return hierarchy.fcluster(tree, threshold, "distance")
+
+
+def _join(
+    clusters: np.ndarray, pairwise: np.ndarray, seconds: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Return `clusters` with those of 0 in the nearest one, the longest first, or in their own."""
+    clusters = clusters.copy()
+    left = np.flatnonzero(clusters == 0)
+    for i in left[np.argsort(-seconds[left], kind="stable")]:
+        placed = np.flatnonzero(clusters > 0)
+        sizes = np.bincount(clusters[placed])
+        total = np.bincount(clusters[placed], pairwise[i, placed])
+        mean = total / np.where(sizes > 0, sizes, np.nan)
+        if np.nanmin(mean) <= threshold:
+            clusters[i] = np.nanargmin(mean)
+    alone = clusters == 0
+    clusters[alone] = clusters.max() + 1 + np.arange(alone.sum())
+    return clusters
 
 
 def _apart_in_time(tracklets, overlap, travel) -> np.ndarray:
@@ -247,35 +290,65 @@ def _between(camera: np.ndarray, a, b) -> np.ndarray:
     return pairs | pairs.T
 
 
+ENDS = 1.0  # seconds at the ends of a path over which a place is averaged
+CONVINCING = 1.0  # seconds of walking together after which place weighs half
+
+
 def _on_the_ground(positions: Sequence, reach: float, speed: float) -> np.ndarray:
     """Return a factor (N, N) on the distance of appearance, inf for pairs in two places."""
-    factor = np.ones((len(positions), len(positions)))
     paths = [np.asarray(path, float).reshape(-1, 3) for path in positions]
-    for i, a in enumerate(paths):
-        for j, b in enumerate(paths[:i]):
-            if not len(a) or not len(b):
-                continue
-            at = a[(a[:, 0] >= b[0, 0]) & (a[:, 0] <= b[-1, 0])]
-            if not len(at) and a[0, 0] <= b[-1, 0] and b[0, 0] <= a[-1, 0]:
-                a, b, at = b, a, b  # b was seen only while a was out of sight
-            if len(at):
-                x, y = (np.interp(at[:, 0], b[:, 0], b[:, k]) for k in (1, 2))
-                apart = np.median(np.hypot(at[:, 1] - x, at[:, 2] - y)) / reach
-            else:  # one after the other: how fast would the person have been
-                first, then = (a, b) if a[-1, 0] < b[0, 0] else (b, a)
-                way = np.hypot(*(then[0, 1:] - first[-1, 1:])) - reach
-                apart = np.inf if way > speed * (then[0, 0] - first[-1, 0]) else 1.0
-            factor[i, j] = factor[j, i] = apart if apart <= 1 else np.inf
+    factor = np.ones((len(paths), len(paths)), np.float32)
+    placed = np.flatnonzero([len(path) > 0 for path in paths])
+    if not len(placed):
+        return factor
+    first = np.array([paths[i][0, 0] for i in placed])
+    last = np.array([paths[i][-1, 0] for i in placed])
+    entered = np.array([_place(paths[i], paths[i][:, 0] <= paths[i][0, 0] + ENDS) for i in placed])
+    left = np.array([_place(paths[i], paths[i][:, 0] >= paths[i][-1, 0] - ENDS) for i in placed])
+
+    # One after the other: how fast would the person have been?
+    gap = first - last[:, None]
+    way = np.linalg.norm(entered - left[:, None], axis=2) - reach
+    too_fast = (gap > 0) & (way > speed * gap)
+    factor[np.ix_(placed, placed)] = np.where(too_fast | too_fast.T, np.inf, 1)
+
+    # At once: how far apart did they stand?
+    for i, j in np.argwhere(np.triu((gap <= 0) & (gap.T <= 0), 1)):
+        a, b = paths[placed[i]], paths[placed[j]]
+        moments, apart = _apart(a, b)
+        if not len(moments):  # b was seen only while a was out of sight
+            moments, apart = _apart(b, a)
+        if not len(moments):
+            continue
+        # Where legs are hidden, feet are guessed too far away: the best quarter of the moments
+        # says more than the middle one.
+        nearness = np.quantile(apart, 0.25) / reach
+        seconds = moments[-1] - moments[0]
+        weight = seconds / (seconds + CONVINCING)
+        value = 1 - weight * (1 - nearness) if nearness <= 1 else np.inf
+        factor[placed[i], placed[j]] = factor[placed[j], placed[i]] = value
     return factor
 
 
-def _threshold(away: np.ndarray, impossible: np.ndarray) -> float:
+def _place(path: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return np.median(path[chosen, 1:], axis=0)
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the moments of path `a` within the time of `b`, and metres between them then."""
+    inside = a[(a[:, 0] >= b[0, 0]) & (a[:, 0] <= b[-1, 0])]
+    x = np.interp(inside[:, 0], b[:, 0], b[:, 1])
+    y = np.interp(inside[:, 0], b[:, 0], b[:, 2])
+    return inside[:, 0], np.hypot(inside[:, 1] - x, inside[:, 2] - y)
+
+
+def _threshold(pairwise: np.ndarray, impossible: np.ndarray) -> float:
     """Return the distance under which one in a hundred pairs of certain strangers would lie.
 
     The normal quantile by median and median deviation, so that doubled tracks of one person, which
     look like very similar strangers, do not pull it down. Under 20 such pairs: 0.3.
     """
-    strangers = away[np.triu(impossible, 1)]
+    strangers = pairwise[np.triu(impossible, 1)]
     if len(strangers) < 20:
         return 0.3
     middle = np.median(strangers)
