@@ -297,3 +297,72 @@ def test_identities_are_scored_over_all_cameras():
     missing = matching.identify(tracks, table[:3], [1, 2, 1])
     assert (missing["identity"] == -1).sum() == 20
     assert matching.evaluate(truth, missing)["recall"] == pytest.approx(0.75)
+
+
+def count(people, found):
+    """Explain the count of rows (camera, person or identity, place, first frame, last frame)."""
+
+    def table(stays, column):
+        rows = [
+            boxes(camera, frame, number, 100.0 * place) | {column: number}
+            for camera, number, place, first, last in stays
+            for frame in range(first, last)
+        ]
+        return pd.DataFrame(rows)
+
+    truth, tracks = table(people, "track"), table(found, "identity")
+    tracks["track"] = tracks.groupby(["camera", "identity", "x1"]).ngroup()
+    return matching.explain_count(truth, tracks)
+
+
+REASONS = ["found", "true", "split", "nobody", "merged", "seen too briefly", "missed"]
+
+
+def test_a_right_count_needs_no_explanation():
+    people = [("a", 1, 0, 0, 20), ("a", 2, 1, 0, 20), ("b", 1, 0, 30, 50)]
+    explained = count(people, [("a", 5, 0, 0, 20), ("a", 6, 1, 0, 20), ("b", 5, 0, 30, 50)])
+    assert [explained[key] for key in REASONS] == [2, 2, 0, 0, 0, 0, 0]
+
+
+def test_a_wrong_count_is_explained():
+    people = [
+        ("a", 1, 0, 0, 20), ("b", 1, 0, 0, 20), ("c", 1, 0, 0, 20),  # split into three
+        ("a", 2, 1, 0, 20), ("a", 3, 2, 0, 12),  # 3 is merged into 2's number
+        ("a", 4, 3, 0, 20),  # seen too briefly: in a track that was not counted
+        ("a", 7, 4, 0, 20),  # missed: nothing ever covers this person
+    ]  # fmt: skip
+    found = [
+        ("a", 1, 0, 0, 20), ("b", 2, 0, 0, 20), ("c", 3, 0, 0, 20),
+        ("a", 4, 2, 0, 8), ("a", 4, 1, 8, 20), ("a", -1, 3, 4, 20),
+        ("a", 9, 8, 0, 20),  # nobody: it follows a lamp post
+    ]  # fmt: skip
+    explained = count(people, found)
+    assert [explained[key] for key in REASONS] == [5, 5, 2, 1, 1, 1, 1]
+    assert explained["who"]["split"] == {1: [1, 2, 3]}
+    assert explained["who"]["merged"] == {3: 4}
+    assert explained["who"]["nobody"] == [9]
+    assert explained["who"]["seen too briefly"] == [4] and explained["who"]["missed"] == [7]
+
+
+def test_the_count_always_adds_up():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        stays = [("ab"[rng.integers(2)], i, i % 5, 0, int(rng.integers(3, 30))) for i in range(9)]
+        noise = [
+            (camera, int(rng.integers(-1, 7)) if rng.random() < 0.6 else pid, place, first, last)
+            for camera, pid, place, first, last in stays
+            if rng.random() < 0.9
+        ]
+        noise = pd.DataFrame(noise).drop_duplicates([0, 1]).drop_duplicates([0, 2])
+        explained = count(stays, noise.itertuples(index=False))
+        more = explained["split"] + explained["nobody"]
+        fewer = sum(explained[reason] for reason in ("merged", "seen too briefly", "missed"))
+        assert explained["found"] == explained["true"] + more - fewer
+
+
+def test_cameras_without_a_truth_do_not_count():
+    found = [("a", 5, 0, 0, 20), ("b", 6, 0, 0, 20)]
+    explained = count([("a", 1, 0, 0, 20)], found)
+    assert (explained["found"], explained["true"]) == (1, 1)
+    nothing = count([("a", 1, 0, 0, 20)], [("b", 6, 0, 0, 20)])
+    assert (nothing["found"], nothing["missed"]) == (0, 1)

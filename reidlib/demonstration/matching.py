@@ -378,4 +378,65 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
     return scores.evaluate(truth, found.assign(frame=frame, track=found["identity"]))
 
 
+def explain_count(truth: pd.DataFrame, tracks: pd.DataFrame) -> dict:
+    """Return how many people were found, how many there are, and why the numbers differ.
+
+    `truth` has camera, frame, track (the person) and boxes; `tracks` has camera, frame, track,
+    identity and boxes, identity -1 where a track was too brief to be counted. An identity is of the
+    person whom most of its boxes cover (IoU 0.5), and of "nobody" where more than half cover none.
+    A person without an identity is "merged" into another's, "seen too briefly" (in tracks of -1) or
+    "missed", whichever holds for most of the boxes. So always
+    found = true + split + nobody - merged - seen too briefly - missed,
+    where a person with three identities is split twice. Under "who": person to identities for
+    split, person to the identity for merged, else lists. Cameras without a truth do not count.
+    """
+    tracks = tracks[tracks["camera"].isin(truth["camera"].unique())]
+    covered = _covered(truth, tracks)
+    counts = covered.groupby(["person", "identity"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=counts.columns.union([MISSED, -1]), fill_value=0)
+    identities = tracks.loc[tracks["identity"] >= 0, "identity"].value_counts().sort_index()
+    covering = counts.reindex(columns=identities.index, fill_value=0)
+    somebody = identities.index[2 * covering.sum() >= identities]
+    owner = covering[somebody].idxmax()  # identity to person
+    owned = {person: owner.index[owner == person].tolist() for person in counts.index}
+    who = {
+        "split": {person: numbers for person, numbers in owned.items() if len(numbers) > 1},
+        "nobody": sorted(set(identities.index) - set(somebody)),
+        "merged": {},
+        "seen too briefly": [],
+        "missed": [],
+    }
+    for person in counts.index[[not numbers for numbers in owned.values()]]:
+        reasons = {
+            "missed": counts.loc[person, MISSED],
+            "seen too briefly": counts.loc[person, -1],
+            "merged": covering.loc[person].sum(),
+        }
+        reason = max(reasons, key=reasons.get)
+        if reason == "merged":
+            who["merged"][person] = covering.loc[person].idxmax()
+        else:
+            who[reason].append(person)
+    return {
+        "found": len(identities),
+        "true": len(counts),
+        "split": sum(len(numbers) - 1 for numbers in who["split"].values()),
+        **{reason: len(who[reason]) for reason in who if reason != "split"},
+        "who": who,
+    }
+
+
+def _covered(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return the identity that covers each true box: person, identity (MISSED where none does)."""
+    parts = []
+    for camera, people in truth.groupby("camera", observed=True):
+        mine = tracks[tracks["camera"] == camera]
+        identity = mine.drop_duplicates("track").set_index("track")["identity"]
+        pairs = scores.matches(people, mine)
+        pairs["identity"] = pairs["track"].map(identity).fillna(MISSED).astype(int)
+        parts.append(pairs[["person", "identity"]])
+    return pd.concat(parts, ignore_index=True)
+
+
+MISSED = -2  # in place of an identity where no box covers a person
 SHORTEST = 5  # frames; a shorter track is too little to tell who it is
