@@ -271,6 +271,46 @@ def test_a_threshold_under_the_default_keeps_its_boxes():
         tracking.track(clip(), Faint(), tracker=follow)
 
 
+def parade(frames):
+    """A walker whom nothing hides, and another who is away from frame 20 to frame 24."""
+    image = np.zeros((300, 600, 3), np.uint8)
+    image[0, 0, 0] = 1
+
+    def detector(images):
+        tables = []
+        for _ in images:
+            frame = detector.frame
+            detector.frame += 1
+            places = [(10 + 2 * frame, 20)] + [(500 - 2 * frame, 200)] * (not 20 <= frame < 25)
+            tables.append(found(*places))
+        return tables
+
+    def extractor(crops):
+        order = [0, 1] * len(crops) if len(crops) % 2 == 0 else [0] * len(crops)
+        return looks(*order[: len(crops)])
+
+    detector.frame = 0
+    return ((frame, frame / 10, image) for frame in range(frames)), detector, extractor
+
+
+def test_a_stream_hands_on_each_box_once_and_forgets_it(monkeypatch):
+    monkeypatch.setattr(tracking, "MEMORY", 5)
+    tracker = Tracker()
+    parts = list(tracking.stream(*parade(60), tracker=tracker, batch=1))
+    assert len(parts) > 50 and max(len(boxes) for boxes, _ in parts) <= 6
+    assert max(len(track.history) for track in tracker.tracks) <= 10
+    boxes = pd.DataFrame(np.concatenate([boxes for boxes, _ in parts]))
+    vectors = np.concatenate([vectors for _, vectors in parts])
+    assert not boxes.duplicated(["frame", "track"]).any() and len(boxes) == 60 + 55
+    assert (vectors.argmax(axis=1) == boxes["track"] - 1).mean() > 0.9
+    assert boxes["time"].tolist() == (boxes["frame"] / 10).tolist()
+    monkeypatch.undo()
+    table, embeddings = tracking.track(*parade(60), embeddings=True, batch=1)
+    order = boxes.sort_values(["frame", "track"])
+    assert np.array_equal(order.to_numpy(), table.to_numpy())
+    assert np.array_equal(vectors[order.index], embeddings, equal_nan=True)
+
+
 def test_nobody_in_sight():
     black = [(0, 0.0, np.zeros((50, 50, 3), np.uint8))]
     table, vectors = tracking.track(black, spot, mean_colour, embeddings=True)

@@ -7,19 +7,16 @@ be looked at twice: `refine` splits, joins and completes the tracks.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from reidlib import boxes
 from reidlib.boxes import BOX
-from reidlib.collection import video
-from reidlib.detection import detectors
 from reidlib.detection.association import FORBIDDEN, Appearance, assign, centre_size
+from reidlib.detection.streaming import SEEN, stream
 from reidlib.detection.tracker import Tracker
 
 
@@ -42,32 +39,31 @@ def track(
     (index, seconds, image). `extractor` gives appearance. `on_frame(index, image, tracks)` is
     called for each frame with what is known by then; the table also has the boxes before a track
     was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. With `embeddings`,
-    returns (table, (N, D)), a row a box, NaN where it has none.
+    returns (table, (N, D)), a row a box, NaN where it has none; `stream` does without keeping them.
     """
-    if isinstance(source, (str, int, os.PathLike, video.Video)):
-        source = video.read(source, every=every, start=start, stop=stop)
-    if tracker is None:
-        tracker = Tracker(high=getattr(detector, "confidence", 0.25))
-    elif tracker.frame >= 0:
-        raise ValueError("this tracker has followed people before; give a new one for each video")
-    tracks, times, kept = [], [], []
-    frames = iter(tqdm(source, desc="track", unit="frame", leave=False))
-    while chunk := list(itertools.islice(frames, batch)):
-        images = [image for _, _, image in chunk]
-        found = _detect(detector, images, min(tracker.low, tracker.high))
-        vectors = _embed(extractor, images, found, tracker.high)
-        for (index, seconds, image), table, vector in zip(chunk, found, vectors):
-            tracker.size = tracker.size or (image.shape[1], image.shape[0])
-            now = tracker.update(table, vector, seconds)
-            tracks += tracker.ended
-            times.append((index, seconds))
-            if embeddings:
-                kept.append(vector)
-            if on_frame is not None:
-                on_frame(index, image, now)
-    tracks += [t for t in tracker.tracks if t.id]
-    table, vectors = _table(tracks, times, kept)
-    return (table, vectors) if embeddings else table
+    options = {"every": every, "start": start, "stop": stop, "batch": batch}
+    parts = stream(source, detector, extractor, tracker=tracker, on_frame=on_frame, **options)
+    if not embeddings:
+        return _table([found for found, _ in parts]).reset_index(drop=True)
+    kept = list(parts)
+    table = _table([found for found, _ in kept])
+    width = max((vectors.shape[1] for _, vectors in kept), default=0)
+    rows = [_widen(vectors, width) for _, vectors in kept]
+    rows = np.concatenate([np.empty((0, width), np.float32), *rows])
+    return table.reset_index(drop=True), rows[table.index]
+
+
+def _widen(vectors: np.ndarray, width: int) -> np.ndarray:
+    """Return vectors (N, D), or NaN (N, width) where the extractor had not seen anybody yet."""
+    if vectors.shape[1] == width:
+        return vectors
+    return np.full((len(vectors), width), np.nan, np.float32)
+
+
+def _table(parts: list[np.ndarray]) -> pd.DataFrame:
+    """Return one table of boxes of type `SEEN`, sorted; its index is their place before."""
+    rows = np.concatenate([np.empty(0, SEEN), *parts])
+    return pd.DataFrame(rows).sort_values(["frame", "track"])
 
 
 def replay(
@@ -88,53 +84,6 @@ def replay(
         rows.append(np.insert(now.to_numpy(float), 0, frame, axis=1))
     table = pd.DataFrame(np.concatenate(rows), columns=["frame", "track", *BOX, "confidence"])
     return table.astype({"frame": int, "track": int})
-
-
-def _detect(detector, images, low: float) -> list[pd.DataFrame]:
-    if not hasattr(detector, "raw"):
-        return detector(images)
-    # Two boxes that share half their area are one person found twice, and would make two tracks.
-    nms = min(detector.nms, 0.5)
-    return [detectors.select(candidates, low, nms) for candidates in detector.raw(images)]
-
-
-def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:
-    """Return the embeddings of the confident boxes of each image, NaN for the others."""
-    if extractor is None:
-        return [None] * len(images)
-    crops, masks = [], []
-    for image, table in zip(images, found):
-        corners = table[BOX].to_numpy()
-        mask = boxes.visible(corners, *image.shape[1::-1])
-        mask &= table["confidence"].to_numpy() >= high
-        crops += boxes.crop(image, corners[mask])
-        masks.append(mask)
-    vectors = extractor(crops) if crops else np.zeros((0, 1), np.float32)
-    tables = [np.full((len(mask), vectors.shape[1]), np.nan, np.float32) for mask in masks]
-    ends = np.cumsum([mask.sum() for mask in masks])[:-1]
-    for rows, mask, part in zip(tables, masks, np.split(vectors, ends)):
-        rows[mask] = part
-    return tables if crops else [None] * len(images)
-
-
-def _table(tracks, times, vectors) -> tuple[pd.DataFrame, np.ndarray]:
-    """Turn the histories of tracks into one table, and the vectors of its rows."""
-    rows = [
-        (seen.frame, seen.index, track.id, *seen.box, seen.confidence)
-        for track in tracks
-        for seen in track.history
-    ]
-    columns = ["frame", "index", "track", *BOX, "confidence"]
-    table = pd.DataFrame(rows, columns=columns).sort_values(["frame", "track"], ignore_index=True)
-    dim = max((v.shape[1] for v in vectors if v is not None), default=0)
-    embeddings = np.full((len(table), dim), np.nan, np.float32)
-    for row, (frame, index) in enumerate(zip(table["frame"], table.pop("index"))):
-        if vectors and vectors[frame] is not None:
-            embeddings[row] = vectors[frame][index]
-    index, seconds = np.array(times, float).reshape(-1, 2)[table["frame"].to_numpy(int)].T
-    table["frame"] = index.astype(int)
-    table.insert(1, "time", seconds)
-    return table.astype({"track": int}), embeddings
 
 
 def serve(

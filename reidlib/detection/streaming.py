@@ -1,0 +1,139 @@
+"""A video that goes by: detect, embed and track, and hand on what is certain.
+
+Nothing is kept that was handed on, so that memory does not grow with the length of the video.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from reidlib import boxes
+from reidlib.boxes import BOX
+from reidlib.collection import video
+from reidlib.detection import detectors
+from reidlib.detection.tracker import Tracker
+
+MEMORY = 50  # boxes of a track that stay with the tracker
+SEEN = np.dtype(
+    [("frame", "i4"), ("time", "f8"), ("track", "i4"), *((side, "f4") for side in BOX)]
+    + [("confidence", "f4")]
+)  # a box of a track: 36 bytes, where a row of Python numbers takes 350
+
+
+def stream(
+    source,
+    detector: Callable,
+    extractor: Callable | None = None,
+    *,
+    tracker: Tracker | None = None,
+    on_frame: Callable[[int, np.ndarray, pd.DataFrame], None] | None = None,
+    batch: int = 8,
+    every: int | str = 1,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Track people through a video and hand on what is certain: boxes and vectors, now and then.
+
+    Takes what `track` takes. Yields the boxes of confirmed tracks that are new since the last time,
+    an array of type `SEEN`, and their vectors (N, D), NaN where a box has none; each box once, in
+    no particular order. A track's number stays as it is. Nothing is kept that was handed on, so
+    that memory does not grow with the length of the video.
+    """
+    if isinstance(source, (str, int, os.PathLike, video.Video)):
+        source = video.read(source, every=every, start=start, stop=stop)
+    if tracker is None:
+        tracker = Tracker(high=getattr(detector, "confidence", 0.25))
+    elif tracker.frame >= 0:
+        raise ValueError("this tracker has followed people before; give a new one for each video")
+    news = _News()
+    for chunk in _chunks(tqdm(source, desc="track", unit="frame", leave=False), batch):
+        images = [image for _, _, image in chunk]
+        found = _detect(detector, images, min(tracker.low, tracker.high))
+        embeddings = _embed(extractor, images, found, tracker.high)
+        for (index, seconds, image), table, vectors in zip(chunk, found, embeddings):
+            tracker.size = tracker.size or (image.shape[1], image.shape[0])
+            now = tracker.update(table, vectors, seconds)
+            news.add(tracker, index, seconds, vectors)
+            if on_frame is not None:
+                on_frame(index, image, now)
+        if news.boxes:
+            yield news.take()
+
+
+def _chunks(frames: Iterable, size: int) -> Iterator[list]:
+    frames = iter(frames)
+    chunk = list(itertools.islice(frames, size))
+    while chunk:
+        yield chunk
+        chunk = list(itertools.islice(frames, size))
+
+
+class _News:
+    """Collects the boxes of confirmed tracks that were not handed on yet."""
+
+    def __init__(self):
+        self.boxes, self.vectors = [], []
+        self._handed = {}  # track number to the last frame that was handed on
+        self._frames = {}  # frame of the tracker to index, seconds and vectors, while they matter
+
+    def add(self, tracker: Tracker, index: int, seconds: float, vectors) -> None:
+        """Look at a tracker after its update with the frame `index`."""
+        self._frames[tracker.frame] = (index, seconds, vectors)
+        for track in [track for track in (*tracker.ended, *tracker.tracks) if track.id]:
+            last = self._handed.get(track.id, -1)
+            for seen in [seen for seen in track.history if seen.frame > last]:
+                index, seconds, vectors = self._frames[seen.frame]
+                self.boxes.append((index, seconds, track.id, *seen.box, seen.confidence))
+                self.vectors.append(None if vectors is None else vectors[seen.index])
+            self._handed[track.id] = track.history[-1].frame
+            # The tracker looks back a little, and to the first box of those not yet confirmed.
+            if len(track.history) > 2 * MEMORY:
+                del track.history[:-MEMORY]
+        for track in tracker.ended:
+            self._handed.pop(track.id, None)
+        unsure = [track.history[0].frame for track in tracker.tracks if not track.id]
+        oldest = min(unsure, default=tracker.frame + 1)
+        self._frames = {frame: kept for frame, kept in self._frames.items() if frame >= oldest}
+
+    def take(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what was collected, and begin anew."""
+        width = max((len(vector) for vector in self.vectors if vector is not None), default=0)
+        vectors = np.full((len(self.boxes), width), np.nan, np.float32)
+        for row, vector in zip(vectors, self.vectors):
+            row[:] = np.nan if vector is None else vector
+        found = np.array(self.boxes, SEEN)
+        self.boxes, self.vectors = [], []
+        return found, vectors
+
+
+def _detect(detector, images, low: float) -> list[pd.DataFrame]:
+    if not hasattr(detector, "raw"):
+        return detector(images)
+    # Two boxes that share half their area are one person found twice, and would make two tracks.
+    nms = min(detector.nms, 0.5)
+    return [detectors.select(candidates, low, nms) for candidates in detector.raw(images)]
+
+
+def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:
+    """Return the embeddings of the confident boxes of each image, NaN for the others."""
+    if extractor is None:
+        return [None] * len(images)
+    crops, masks = [], []
+    for image, table in zip(images, found):
+        corners = table[BOX].to_numpy()
+        mask = boxes.visible(corners, *image.shape[1::-1])
+        mask &= table["confidence"].to_numpy() >= high
+        crops += boxes.crop(image, corners[mask])
+        masks.append(mask)
+    vectors = extractor(crops) if crops else np.zeros((0, 1), np.float32)
+    tables = [np.full((len(mask), vectors.shape[1]), np.nan, np.float32) for mask in masks]
+    ends = np.cumsum([mask.sum() for mask in masks])[:-1]
+    for rows, mask, part in zip(tables, masks, np.split(vectors, ends)):
+        rows[mask] = part
+    return tables if crops else [None] * len(images)
