@@ -176,6 +176,18 @@ def test_mot_there_and_back(tmp_path, table):
         formats.write_mot(table.drop(columns="x2"), path)
 
 
+def test_a_long_table_is_written_in_blocks_as_in_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"frame": np.arange(50), "track": rng.integers(1, 9, 50)})
+    corners = rng.random((50, 2)) * 100
+    table[["x1", "y1", "x2", "y2"]] = np.hstack([corners, corners + 10])
+    formats.write_mot(table, tmp_path / "once.txt")
+    monkeypatch.setattr(formats, "BLOCK", 7)
+    formats.write_mot(table, tmp_path / "blocks.txt")
+    assert (tmp_path / "blocks.txt").read_bytes() == (tmp_path / "once.txt").read_bytes()
+    assert len(formats.read_mot(tmp_path / "blocks.txt")) == 50
+
+
 def test_market_names():
     parse = formats.parse_market_name
     assert parse("0002_c3s2_000451_03.jpg") == (2, 3, 2, 451, 3)

@@ -189,6 +189,16 @@ def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") ->
     """
     boxes.require(table, ["frame", *BOX])
     _require_writable(table)
+    with assets.atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        for start in range(0, len(table), BLOCK):  # as text, rows take ten times their memory
+            part = _mot_rows(table.iloc[start : start + BLOCK], identity)
+            part.to_csv(file, index=False, header=False, lineterminator="\n")
+
+
+BLOCK = 20_000  # rows written at a time
+
+
+def _mot_rows(table: pd.DataFrame, identity: str) -> pd.DataFrame:
     size = table[["x2", "y2"]].to_numpy(float) - table[["x1", "y1"]].to_numpy(float)
     data = {
         "frame": table.frame.to_numpy(int) + 1,
@@ -201,8 +211,7 @@ def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") ->
         data |= {"class": 1, "visibility": table.visibility.to_numpy(float).round(3)}
     else:
         data |= {"x": -1, "y": -1, "z": -1}
-    with assets.atomic(path) as temporary:
-        pd.DataFrame(data, index=range(len(table))).to_csv(temporary, index=False, header=False)
+    return pd.DataFrame(data, index=range(len(table)))
 
 
 def _require_writable(table: pd.DataFrame) -> None:
