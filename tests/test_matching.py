@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reidlib import assets
-from reidlib.demonstration import matching
+from reidlib.demonstration import averages, matching, place
 
 
 def people(count, copies, noise, seed=0, dim=32):
@@ -192,16 +192,16 @@ def test_who_is_seen_while_another_is_out_of_sight_is_placed_between():
     walk = np.array([[t, t, 0.0] for t in (0, 1, 2, 8, 9, 10)])
     between = np.array([[5, 5.0, 0.2], [6, 6.0, 0.2]])
     for paths in ([walk, between], [between, walk]):
-        assert np.isfinite(matching._on_the_ground(paths, 1.5, 3.0)).all()
+        assert np.isfinite(place.on_the_ground(paths, 1.5, 3.0)).all()
         aside = [path + np.array([0, 9, 9]) * (len(path) == 2) for path in paths]
-        assert np.isinf(matching._on_the_ground(aside, 1.5, 3.0)[0, 1])
+        assert np.isinf(place.on_the_ground(aside, 1.5, 3.0)[0, 1])
 
 
 def test_walking_together_for_longer_convinces_more():
     def factor(seconds, metres):
         time = np.arange(0, seconds + 0.1, 0.1)
         walk = np.stack([time, time, 0 * time], axis=1)
-        return matching._on_the_ground([walk, walk + [0, 0, metres]], 1.5, 3.0)[0, 1]
+        return place.on_the_ground([walk, walk + [0, 0, metres]], 1.5, 3.0)[0, 1]
 
     assert factor(0, 0.1) == 1  # one moment says nothing for it
     assert 1 > factor(1, 0.1) > factor(5, 0.1) > 0
@@ -213,11 +213,11 @@ def test_hidden_feet_do_not_part_a_pair():
     time = np.arange(0, 8, 0.1)
     walk = np.stack([time, time, 0 * time], axis=1)
     hidden = walk + np.where(time < 5, 4.0, 0.1)[:, None] * [0, 0, 1]  # legs behind a bench
-    assert matching._on_the_ground([walk, hidden], 1.5, 3.0)[0, 1] < 0.4
+    assert place.on_the_ground([walk, hidden], 1.5, 3.0)[0, 1] < 0.4
     jump = walk[40:] + [0, 0, 6]
     jump[0, 1:] = 40, 40  # one wild box at the beginning of a path
     late = [walk[:30], jump + [3, -3, -6]]
-    assert np.isfinite(matching._on_the_ground(late, 1.5, 3.0)).all()
+    assert np.isfinite(place.on_the_ground(late, 1.5, 3.0)).all()
 
 
 def test_a_glimpse_joins_a_group_and_does_not_make_one():
@@ -235,6 +235,51 @@ def test_a_glimpse_joins_a_group_and_does_not_make_one():
     assert len(set(matching.link(table, vectors, threshold=0.17, brief=0))) == 1
     only = table.assign(end=table["start"] + 0.3)
     assert len(set(matching.link(only, vectors, threshold=0.17))) == 1  # nobody else to join
+
+
+def test_who_was_seen_too_briefly_is_not_counted():
+    table = rows(("c1", 1, 0, 9), ("c1", 2, 3, 3.4), ("c2", 1, 5, 5.6), ("c2", 2, 7, 7.6))
+    table["identity"] = [1, 2, 3, 3]
+    kept, vectors = matching.without_glimpses(table, np.arange(8).reshape(4, 2))
+    assert kept["track"].tolist() == [1, 1, 2] and kept["identity"].tolist() == [1, 2, 2]
+    assert vectors.tolist() == [[0, 1], [4, 5], [6, 7]]
+    only, _ = matching.without_glimpses(table[1:2], np.zeros((1, 2)))
+    assert len(only) == 1  # glimpses are all there is
+
+
+def test_rows_that_stand_for_several_boxes_make_the_same_tracklets():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"camera": "a", "track": np.repeat([1, 2], 20), "frame": list(range(20)) * 2}
+    )
+    table = table.assign(time=table["frame"] / 10, confidence=rng.random(40))
+    vectors = rng.normal(size=(40, 8)).astype(np.float32)
+    vectors[3] = np.nan
+    single, means = matching.tracklets(table, vectors)
+    spans = averages.Averages()
+    found = table.to_records(index=False)
+    for start in range(0, 20, 5):
+        chosen = table["frame"].between(start, start + 4).to_numpy()
+        spans.add(found[chosen], vectors[chosen])
+    samples, kept = spans.result()
+    assert len(samples) == 4 and kept.dtype == np.float16
+    together, again = matching.tracklets(samples.assign(camera="a"), kept)
+    pd.testing.assert_frame_equal(together, single, check_dtype=False)
+    np.testing.assert_allclose((means * again).sum(axis=1), 1, atol=1e-4)
+
+
+def test_averages_of_a_long_track_stay_few():
+    spans, vector = averages.Averages(limit=8), np.eye(3, dtype=np.float32)
+    kinds = [("frame", int), ("time", float), ("track", int), ("confidence", float)]
+    for frame in range(1000):
+        box = np.array([(frame, frame / 10, 5, 0.5)], kinds)
+        spans.add(box, vector[[min(frame // 500, 1)]])
+        assert len(spans.spans[5]) <= 8
+    samples, kept = spans.result()
+    assert samples["frames"].sum() == 1000 and samples["last"].max() == 999
+    assert (samples["frame"].iloc[1:].to_numpy() == samples["last"].iloc[:-1] + 1).all()
+    assert samples["confidence"].sum() == pytest.approx(500)
+    assert kept[0].tolist() == [1, 0, 0] and kept[-1].tolist() == [0, 1, 0]
 
 
 def test_threshold_from_strangers_ignores_doubled_tracks():

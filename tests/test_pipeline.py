@@ -181,6 +181,47 @@ def test_samples_stay_few_and_spread_out():
     assert 2 not in samples.crops  # a box without area gives no picture
 
 
+def test_crops_of_many_tracks_stay_within_a_bound():
+    samples, image = pipeline.Samples(limit=4, total=20), np.zeros((50, 50, 3), np.uint8)
+    for frame in range(400):  # a new person every ten frames, and one who stays
+        tracks = [1, 2 + frame // 10]
+        box = pd.DataFrame({"track": tracks, "x1": [0, 30], "y1": 0, "x2": [9, 39], "y2": 20})
+        samples(frame, image, box)
+        assert sum(len(kept) for kept in samples.crops.values()) <= 20
+    assert samples.crops[1] and len(samples.crops) > 10  # who was seen longest, and the last ones
+
+
+def test_times_come_from_time_stamps(plaza):
+    clip = pipeline.clips(plaza[:1], starts=[50.0])[0]
+    stamps = [seconds for _, seconds, _ in video.read(plaza[0])]
+    assert clip.at(7) == pytest.approx(50 + stamps[7])
+    clip.table = pd.DataFrame({"frame": [2, 2, 4, 8], "time": [50.5, 50.5, 51.5, 99.0]})
+    assert clip.at(2) == 50.5 and clip.at(3) == 51 and clip.at(4) == 51.5
+    assert clip.at(np.array([0, 6, 20])).tolist() == [50.5, 75.25, 99.0]
+
+
+def test_what_is_known_of_the_place_reaches_the_linking(plaza, tmp_path):
+    apart = pipeline.clips(plaza, overlap=[], travel={("a", "b"): 1e4})
+    assert apart[0].site.overlap == [] and apart[1].site is apart[0].site
+    metrics = pipeline.run(apart, tmp_path, detector=detector, extractor=extractor)
+    assert metrics["people in several cameras"] == 0  # nobody can have got from one to the other
+    assert metrics["settings"]["least seconds between cameras"] == "a and b: 10000"
+    assert metrics["settings"]["cameras that overlap"] == "none"
+    with pytest.raises(ValueError, match="name the cameras a, z; expected pairs of a, b"):
+        pipeline.clips(plaza, overlap=[("a", "z")])
+    with pytest.raises(ValueError, match="expected pairs of a, b"):
+        pipeline.run(plaza, tmp_path / "no", overlap=["ab?"], detector=print, extractor=print)
+    plan = pipeline.clips()[0].site
+    assert plan.overlap == [("c1", "c2")] and set(plan.travel) == {("c2", "c3"), ("c1", "c3")}
+
+
+def test_the_count_of_people_is_explained(result):
+    _, metrics = result
+    count = metrics["count"]
+    assert (count["found"], count["true"], count["split"], count["merged"]) == (3, 3, 0, 0)
+    assert count["found"] == metrics["people"]
+
+
 def test_samples_prefer_a_person_alone():
     samples, image = pipeline.Samples(), np.zeros((50, 50, 3), np.uint8)
     together = pd.DataFrame({"track": [1, 2], "x1": [0, 2], "y1": 0, "x2": [9, 11], "y2": 20})

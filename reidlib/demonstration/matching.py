@@ -15,10 +15,14 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from reidlib import assets, boxes
+from reidlib.demonstration import place
 from reidlib.detection import scores
 from reidlib.features.vectors import aggregate, read, write
 from reidlib.model import distances
 
+SHORTEST = 5  # frames; a shorter track is too little to tell who it is
+BRIEF = 1.0  # seconds; a shorter stay is a glimpse, which makes no group and no person
+MISSED = -2  # in place of an identity where no box covers a person
 FORBIDDEN = 1e9  # the distance of two tracklets that cannot be one person
 
 
@@ -185,7 +189,7 @@ def link(
     positions: Sequence | None = None,
     reach: float = 1.5,
     speed: float = 3.0,
-    brief: float = 1.0,
+    brief: float = BRIEF,
 ) -> np.ndarray:
     """Return the identity of each tracklet, (N,) whole numbers from 1 by first appearance.
 
@@ -219,12 +223,12 @@ def link(
         return np.ones(len(tracklets), int)
     known = np.isfinite(vectors).all(axis=1)
     vectors = np.where(known[:, None], vectors, 0).astype(np.float32)
-    impossible = _apart_in_time(tracklets, overlap, travel)
+    impossible = place.apart_in_time(tracklets, overlap, travel)
     pairwise = np.maximum(distances.distances(vectors, vectors), 0)
     if threshold is None:
         threshold = _threshold(pairwise[np.ix_(known, known)], impossible[np.ix_(known, known)])
     if positions is not None:
-        nearness = _on_the_ground(positions, reach, speed)
+        nearness = place.on_the_ground(positions, reach, speed)
         pairwise *= np.where(np.isinf(nearness), 1, nearness)
         impossible |= np.isinf(nearness)
     impossible |= ~known | ~known[:, None]
@@ -267,81 +271,6 @@ def _join(
     return clusters
 
 
-def _apart_in_time(tracklets, overlap, travel) -> np.ndarray:
-    """Return which pairs (N, N) cannot be one person, going by cameras and times."""
-    camera = tracklets["camera"].to_numpy()
-    start, end = tracklets["start"].to_numpy(float), tracklets["end"].to_numpy(float)
-    gap = np.maximum(start[:, None] - end, start - end[:, None])  # negative: at the same time
-    same = camera[:, None] == camera
-    impossible = same & (gap <= 0)
-    if overlap is not None:
-        together = same.copy()
-        for a, b in overlap:
-            together |= _between(camera, a, b)
-        impossible |= ~together & (gap <= 0)
-    for (a, b), seconds in (travel or {}).items():
-        impossible |= _between(camera, a, b) & (gap < seconds)
-    np.fill_diagonal(impossible, False)
-    return impossible
-
-
-def _between(camera: np.ndarray, a, b) -> np.ndarray:
-    pairs = (camera == a)[:, None] & (camera == b)
-    return pairs | pairs.T
-
-
-ENDS = 1.0  # seconds at the ends of a path over which a place is averaged
-CONVINCING = 1.0  # seconds of walking together after which place weighs half
-
-
-def _on_the_ground(positions: Sequence, reach: float, speed: float) -> np.ndarray:
-    """Return a factor (N, N) on the distance of appearance, inf for pairs in two places."""
-    paths = [np.asarray(path, float).reshape(-1, 3) for path in positions]
-    factor = np.ones((len(paths), len(paths)), np.float32)
-    placed = np.flatnonzero([len(path) > 0 for path in paths])
-    if not len(placed):
-        return factor
-    first = np.array([paths[i][0, 0] for i in placed])
-    last = np.array([paths[i][-1, 0] for i in placed])
-    entered = np.array([_place(paths[i], paths[i][:, 0] <= paths[i][0, 0] + ENDS) for i in placed])
-    left = np.array([_place(paths[i], paths[i][:, 0] >= paths[i][-1, 0] - ENDS) for i in placed])
-
-    # One after the other: how fast would the person have been?
-    gap = first - last[:, None]
-    way = np.linalg.norm(entered - left[:, None], axis=2) - reach
-    too_fast = (gap > 0) & (way > speed * gap)
-    factor[np.ix_(placed, placed)] = np.where(too_fast | too_fast.T, np.inf, 1)
-
-    # At once: how far apart did they stand?
-    for i, j in np.argwhere(np.triu((gap <= 0) & (gap.T <= 0), 1)):
-        a, b = paths[placed[i]], paths[placed[j]]
-        moments, apart = _apart(a, b)
-        if not len(moments):  # b was seen only while a was out of sight
-            moments, apart = _apart(b, a)
-        if not len(moments):
-            continue
-        # Where legs are hidden, feet are guessed too far away: the best quarter of the moments
-        # says more than the middle one.
-        nearness = np.quantile(apart, 0.25) / reach
-        seconds = moments[-1] - moments[0]
-        weight = seconds / (seconds + CONVINCING)
-        value = 1 - weight * (1 - nearness) if nearness <= 1 else np.inf
-        factor[placed[i], placed[j]] = factor[placed[j], placed[i]] = value
-    return factor
-
-
-def _place(path: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    return np.median(path[chosen, 1:], axis=0)
-
-
-def _apart(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the moments of path `a` within the time of `b`, and metres between them then."""
-    inside = a[(a[:, 0] >= b[0, 0]) & (a[:, 0] <= b[-1, 0])]
-    x = np.interp(inside[:, 0], b[:, 0], b[:, 1])
-    y = np.interp(inside[:, 0], b[:, 0], b[:, 2])
-    return inside[:, 0], np.hypot(inside[:, 1] - x, inside[:, 2] - y)
-
-
 def _threshold(pairwise: np.ndarray, impossible: np.ndarray) -> float:
     """Return the distance under which one in a hundred pairs of certain strangers would lie.
 
@@ -355,13 +284,34 @@ def _threshold(pairwise: np.ndarray, impossible: np.ndarray) -> float:
     return float(max(middle - 2.326 * 1.4826 * np.median(np.abs(strangers - middle)), 0))
 
 
+def without_glimpses(
+    tracklets: pd.DataFrame, vectors: np.ndarray, seconds: float = BRIEF
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the tracklets, and their vectors, of identities seen for at least `seconds` in all.
+
+    Somebody seen for less is too little to count: mostly a part of a person known otherwise.
+    `tracklets` has identity, start and end; numbers stay without gaps, in the same order.
+    """
+    stay = tracklets["end"] - tracklets["start"]
+    lasting = (stay.groupby(tracklets["identity"]).transform("sum") >= seconds).to_numpy()
+    if not lasting.any():  # glimpses are all there is
+        return tracklets, vectors
+    kept = tracklets[lasting].reset_index(drop=True)
+    numbers = np.unique(kept["identity"])
+    kept["identity"] = np.searchsorted(numbers, kept["identity"]) + 1
+    return kept, vectors[lasting]
+
+
 def identify(tracks: pd.DataFrame, tracklets: pd.DataFrame, identities) -> pd.DataFrame:
     """Return `tracks` with the column `identity`, looked up by camera and track; -1 if unlinked."""
     known = tracklets[["camera", "track"]].assign(identity=np.asarray(identities))
-    key = ["camera", "track"]  # and not a column identity of before
-    merged = tracks[key].merge(known, on=key, how="left", validate="many_to_one")
-    identity = merged["identity"].fillna(-1).astype(int)
-    return tracks.assign(identity=identity.to_numpy())
+    identity = np.full(len(tracks), -1, np.int64)
+    for camera, mine in known.groupby("camera"):
+        numbers = mine.set_index("track")["identity"]
+        chosen = (tracks["camera"] == camera).to_numpy()
+        found = tracks["track"].to_numpy()[chosen]
+        identity[chosen] = numbers.reindex(found, fill_value=-1).to_numpy()
+    return tracks.assign(identity=identity)
 
 
 def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
@@ -436,7 +386,3 @@ def _covered(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
         pairs["identity"] = pairs["track"].map(identity).fillna(MISSED).astype(int)
         parts.append(pairs[["person", "identity"]])
     return pd.concat(parts, ignore_index=True)
-
-
-MISSED = -2  # in place of an identity where no box covers a person
-SHORTEST = 5  # frames; a shorter track is too little to tell who it is

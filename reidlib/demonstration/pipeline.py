@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pandas as pd
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
 from reidlib.collection import cameras, formats, video
-from reidlib.demonstration import films, matching, report, summary
+from reidlib.demonstration import averages, films, matching, place, report, summary
 from reidlib.detection import detectors, scores, tracking
 from reidlib.features import extractors, vectors
 
@@ -36,45 +37,87 @@ class Clip:
     calibration: dict | None = None
     start: float = 0.0  # seconds on the clock that all cameras share
     table: pd.DataFrame | None = None  # a row a box: camera frame time track x1..y2 confidence
-    vectors: np.ndarray | None = None  # a row a box, NaN where there is none
+    samples: pd.DataFrame | None = None  # what `vectors` belong to; None: the boxes in `table`
+    vectors: np.ndarray | None = None  # (M, D), a row a sample, NaN where there is none
     crops: dict[int, list[tuple[int, np.ndarray]]] = field(default_factory=dict)
     seconds: float = 0.0
     truth_file: Path | None = None
+    site: place.Site = place.Site()
 
-    def at(self, frame: int) -> float:
-        """Return when a frame was taken, in seconds of the common clock."""
-        return self.start + frame / self.about.fps
+    def at(self, frame) -> np.ndarray | float:
+        """Return when frames, one or many, were taken, in seconds of the common clock.
+
+        By the time stamps of the recording: those in `table`, or, before the clip was followed,
+        those of the file. Between two frames that are known, the time is between theirs.
+        """
+        if self.table is None or self.table.empty:
+            stamps = [(i, at) for i, at, _ in video.read(self.path, stop=self.about.frames)]
+            frames, times = np.array(stamps, float).T
+            times = times + self.start
+        else:  # in the order of frames
+            frames, times = self.table["frame"].to_numpy(), self.table["time"].to_numpy()
+        last = len(frames) - 1
+        before = np.clip(np.searchsorted(frames, frame, "right") - 1, 0, last)
+        after = np.clip(np.searchsorted(frames, frame), 0, last)
+        share = (np.asarray(frame) - frames[before]) / np.maximum(frames[after] - frames[before], 1)
+        return times[before] + np.clip(share, 0, 1) * (times[after] - times[before])
 
 
 class Samples:
-    """Keeps a few clear crops of each track, evenly spread over its life, in constant memory."""
+    """Keeps a few clear crops of each track, evenly spread over its life, in constant memory.
 
-    def __init__(self, limit: int = 8):
-        self.limit, self.seen, self.step, self.crowded = limit, {}, {}, set()
+    At most `limit` crops a track and `total` of all tracks (24 kB each): beyond, every track keeps
+    half as many, and in the end only those seen longest keep one.
+    """
+
+    def __init__(self, limit: int = 8, total: int = 1000):
+        self.limit, self.total = limit, total
+        self.seen, self.step, self.crowded = {}, {}, set()
         self.crops: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def __call__(self, index: int, image: np.ndarray, tracks: pd.DataFrame) -> None:
         """Look at one frame (H, W, 3) and its tracks, columns track and x1 y1 x2 y2 (pixels)."""
         height, width = image.shape[:2]
         corners = boxes.clip(tracks[BOX].to_numpy(), width, height)
-        others = boxes.iou(corners, corners) * (1 - np.eye(len(corners)))
+        others = boxes.iou(corners, corners)
+        np.fill_diagonal(others, 0)
         crowds = others.max(axis=1, initial=0) > 0.1
         for track, box, crowd in zip(tracks["track"].tolist(), corners, crowds):
-            if boxes.area(box)[0] < 1 or (crowd and track in self.crops):
-                continue  # a picture of two people is only better than none
-            if crowd:
-                self.crowded.add(track)
-            elif track in self.crowded:
-                self.crowded.remove(track)
-                self.crops[track].clear()
-            seen = self.seen[track] = self.seen.get(track, -1) + 1
-            kept = self.crops.setdefault(track, [])
-            if kept and seen % self.step.get(track, 1):
-                continue
-            kept.append((index, cv2.resize(boxes.crop(image, box)[0], CROP)))
-            if len(kept) > self.limit:
-                del kept[1::2]
-                self.step[track] = 2 * self.step.get(track, 1)
+            self._look(track, index, image, box, crowd)
+        while sum(len(kept) for kept in self.crops.values()) > self.total:
+            self._thin_all()
+
+    def _look(self, track: int, index: int, image: np.ndarray, box, crowd: bool) -> None:
+        if boxes.area(box)[0] < 1 or (crowd and track in self.crops):
+            return  # a picture of two people is only better than none
+        if crowd:
+            self.crowded.add(track)
+        elif track in self.crowded:
+            self.crowded.remove(track)
+            self.crops[track].clear()
+        seen = self.seen.get(track, -1) + 1
+        self.seen[track] = seen
+        kept = self.crops.setdefault(track, [])
+        if kept and seen % self.step.get(track, 1):
+            return
+        kept.append((index, cv2.resize(boxes.crop(image, box)[0], CROP)))
+        if len(kept) > self.limit:
+            self._thin(track)
+
+    def _thin(self, track: int) -> None:
+        del self.crops[track][1::2]
+        self.step[track] = 2 * self.step.get(track, 1)
+
+    def _thin_all(self) -> None:
+        if self.limit > 1:
+            self.limit //= 2
+            for track, kept in self.crops.items():
+                while len(kept) > self.limit:
+                    self._thin(track)
+        else:
+            held = [track for track, kept in self.crops.items() if kept]
+            for track in sorted(held, key=self.seen.get)[: len(held) // 4 + 1]:
+                del self.crops[track]  # comes back if it is seen on, and then for longer
 
 
 def clips(
@@ -83,21 +126,25 @@ def clips(
     names: Sequence[str] = (),
     starts: Sequence[float] = (),
     seconds: float | None = None,
+    overlap: Sequence[tuple[str, str]] | None = None,
+    travel: Mapping[tuple[str, str], float] | None = None,
 ) -> list[Clip]:
     """Return the clips to work on, one a camera, by default named after their files.
 
     Without `videos` these are the bundled three cameras with truth and calibration. `truth` holds
     a MOT text file a video (or None), `names` the cameras and `starts` the second of the common
-    clock at which each clip begins; of each, only the first `seconds` count. Raises
-    FileNotFoundError or ValueError for what is no video, and ValueError when the counts differ.
+    clock at which each clip begins; of each, only the first `seconds` count. `overlap` and `travel`
+    are as for matching.link, by the names of cameras. Raises FileNotFoundError or ValueError for
+    what is no video, and ValueError when the counts differ or a camera is unknown.
     """
-    calibrations = {"cameras": {}}
+    calibrations, site = {"cameras": {}}, place.Site()
     if not videos and (truth or starts):
         raise ValueError("truth or starts without a video; name the videos first, then --truth")
     if not videos:
         videos = [assets.data("plaza", "clips", f"{name}_day.mp4") for name in BUNDLED]
         truth = [assets.data("plaza", "truth", f"{name}_day.txt") for name in BUNDLED]
         calibrations = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))
+        site = place.PLAZA
     for what, given in (("truth files", truth), ("names", names), ("starts", starts)):
         if given and len(given) != len(videos):
             raise ValueError(
@@ -115,6 +162,7 @@ def clips(
     names = list(names) or [path.stem.removesuffix("_day") for path in paths]
     if len(set(names)) < len(names) or films.TOGETHER in names:
         names = [f"{number}_{name}" for number, name in enumerate(names, 1)]
+    site = place.known(names, site, overlap, travel)
     found = []
     for number, (name, path, about) in enumerate(zip(names, paths, abouts)):
         if seconds is not None:
@@ -124,21 +172,31 @@ def clips(
         known = None if given is None else scores.read_truth(given, about.frames)
         start = starts[number] if starts else 0.0
         calibration = calibrations["cameras"].get(name)
-        clip = Clip(name, path, about, known, calibration, start)
+        clip = Clip(name, path, about, known, calibration, start, site=site)
         clip.truth_file = None if given is None else Path(given)
         found.append(clip)
     return found
 
 
 def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
-    """Detect, track and embed the people of one clip; fills its table, vectors and crops."""
-    started, samples = time.perf_counter(), Samples()
-    clip.table, clip.vectors = tracking.track(
-        clip.path, detector, extractor, on_frame=samples, embeddings=True, stop=clip.about.frames
-    )
+    """Detect, track and embed the people of one clip; fills its table, samples and crops.
+
+    Memory grows by about 80 MB an hour of ten people: boxes take 45 bytes each, vectors are
+    averaged over spans of time, and crops are bounded.
+    """
+    started, crops, means = time.perf_counter(), Samples(), averages.Averages()
+    parts = [np.empty(0, tracking.SEEN)]
+    seen = tracking.stream(clip.path, detector, extractor, on_frame=crops, stop=clip.about.frames)
+    for found, embeddings in seen:
+        found["time"] += clip.start
+        means.add(found, embeddings)
+        parts.append(found)
+    rows = np.concatenate(parts)
+    clip.table = pd.DataFrame(rows[np.lexsort((rows["track"], rows["frame"]))])
     clip.table.insert(0, "camera", clip.camera)
-    clip.table["time"] += clip.start
-    clip.crops, clip.seconds = samples.crops, time.perf_counter() - started
+    clip.samples, clip.vectors = means.result()
+    clip.samples.insert(0, "camera", clip.camera)
+    clip.crops, clip.seconds = crops.crops, time.perf_counter() - started
 
 
 def paths_on_ground(found: Sequence[Clip], rows: pd.DataFrame) -> list[np.ndarray] | None:
@@ -149,9 +207,9 @@ def paths_on_ground(found: Sequence[Clip], rows: pd.DataFrame) -> list[np.ndarra
     for clip in found:
         places = cameras.on_ground(clip.table[BOX].to_numpy(), clip.calibration)
         path = np.column_stack([clip.table["time"], places])
-        path, tracks = path[np.isfinite(places).all(axis=1)], clip.table["track"].to_numpy()
-        tracks = tracks[np.isfinite(places).all(axis=1)]
-        paths |= {(clip.camera, track): path[tracks == track] for track in np.unique(tracks)}
+        for track, members in clip.table.groupby("track").indices.items():
+            known = np.isfinite(path[members]).all(axis=1)
+            paths[clip.camera, track] = path[members[known]]
     keys = zip(rows["camera"], rows["track"])
     return [paths.get(key, np.empty((0, 3))) for key in keys]
 
@@ -176,31 +234,49 @@ def evaluate(found: Sequence[Clip], table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def sampled(found: Sequence[Clip]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the samples of clips that were followed, a row each, and their vectors (M, D)."""
+    samples = [clip.table if clip.samples is None else clip.samples for clip in found]
+    dim = max(clip.vectors.shape[1] for clip in found)  # 0 where a camera saw nobody
+    vectors = [clip.vectors.reshape(len(rows), dim) for clip, rows in zip(found, samples)]
+    return pd.concat(samples, ignore_index=True), np.concatenate(vectors).astype(np.float32)
+
+
 def link(
     found: Sequence[Clip], threshold: float | None = None
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray]:
-    """Return who is who in clips that were followed: boxes, their vectors, tracklets, theirs.
+    """Return who is who in clips that were followed: boxes, samples' vectors, tracklets, theirs.
 
     Boxes and tracklets get a column identity, tracklets also pid, the true person or -1;
-    `threshold` is as for matching.link. Raises ValueError when nobody was followed.
+    `threshold` is as for matching.link, the clips' `site` and calibrations say what is known of the
+    place. The vectors are those of `sampled`: of every box where a clip has no samples. Who was
+    seen for less than `matching.BRIEF` seconds in all, or in too few frames, is nobody's tracklet,
+    and -1 among the boxes. Raises ValueError when nobody was followed.
     """
-    table = pd.concat([clip.table for clip in found], ignore_index=True)
-    dim = max(clip.vectors.shape[1] for clip in found)  # 0 where a camera saw nobody
-    vectors = np.concatenate([clip.vectors.reshape(len(clip.table), dim) for clip in found])
-    rows, means = matching.tracklets(table, vectors, matching.SHORTEST)
+    samples, vectors = sampled(found)
+    rows, means = matching.tracklets(samples, vectors, matching.SHORTEST)
     if rows.empty:
         raise ValueError(
             f"nobody was followed for {matching.SHORTEST} frames in "
             f"{', '.join(clip.path.name for clip in found)}; try another detector, or footage "
             "that is longer or in which people are taller"
         )
-    places = paths_on_ground(found, rows)
-    rows["identity"] = matching.link(rows, means, threshold=threshold, positions=places)
+    site = found[0].site
+    rows["identity"] = matching.link(
+        rows,
+        means,
+        threshold=threshold,
+        positions=paths_on_ground(found, rows),
+        overlap=site.overlap,
+        travel=site.travel,
+    )
+    rows, means = matching.without_glimpses(rows, means)
     rows["pid"] = -1
     for clip in found:
         if clip.truth is not None:
             people, mine = scores.true_people(clip.table, clip.truth), rows["camera"] == clip.camera
             rows.loc[mine, "pid"] = rows.loc[mine, "track"].map(people)
+    table = pd.concat([clip.table for clip in found], ignore_index=True)
     return matching.identify(table, rows, rows["identity"]), vectors, rows, means
 
 
@@ -218,54 +294,89 @@ def run(
     truth: Sequence[str | Path] = (),
     detector: Callable | None = None,
     extractor: Callable | None = None,
+    overlap: Sequence[tuple[str, str]] | None = None,
+    travel: Mapping[tuple[str, str], float] | None = None,
 ) -> dict:
     """Follow every person through the clips, write films, figures and a report; return the metrics.
 
     `videos` is one file a camera (none: the bundled cameras), or clips, of which those that were
     followed already are not followed again; `detector` and `extractor` are callables as from
-    detectors.load and extractors.load, the bundled ones by default. Written to `out`: an annotated
-    film a camera and side by side, tracks/<camera>.txt (MOT text), identities.csv, features.npz,
-    four figures, metrics.json and report.html. Raises ValueError for what is no video or shows no
-    people, OSError when `out` cannot be written.
+    detectors.load and extractors.load, the bundled ones by default. `overlap` and `travel` are what
+    is known of the place, as for matching.link. Written to `out`: an annotated film a camera and
+    side by side, tracks/<camera>.txt (MOT text), identities.csv, features.npz, four figures,
+    metrics.json and report.html. Raises ValueError for what is no video or shows no people,
+    OSError when `out` cannot be written.
     """
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
+    site = place.known([clip.camera for clip in found], found[0].site, overlap, travel)
+    if not ready:
+        found = [replace(clip, site=site) for clip in found]
     given = [path for clip in found for path in (clip.path, clip.truth_file)]
     assets.refuse_overwriting(given, _outputs(found, out))
     assets.check_writable(out / "report.html")
     detector, extractor = detector or detectors.load(), extractor or extractors.load()
-    laps = [("detecting, tracking, embedding", time.perf_counter())]
-    for clip in found:
-        if clip.table is None:
-            follow(clip, detector, extractor)
-
-    laps.append(("linking and scoring", time.perf_counter()))
     threshold = getattr(extractor, "threshold", None)
-    table, embeddings, rows, means = link(found, threshold)
-    quality = evaluate(found, table)
-
-    laps.append(("films", time.perf_counter()))
-    for clip in found:
-        formats.write_mot(clip.table, out / "tracks" / f"{clip.camera}.txt")
-    with assets.atomic(out / "identities.csv") as temporary:
-        rows.to_csv(temporary, index=False)
-    vectors.write(out / "features.npz", means, rows)
-    made = films.write(found, table, out)
-
-    laps.append(("figures", time.perf_counter()))
-    ranked = (rows, means) if len(found) > 1 else summary.early_and_late(rows, table, embeddings)
-    pictures = summary.figures(found, rows, ranked, table, embeddings, out)
-    laps.append(("", time.perf_counter()))
+    seconds: dict[str, float] = {}
+    with _lap(seconds, "detecting, tracking, embedding"):
+        for clip in found:
+            clip.site = site
+            if clip.table is None:
+                follow(clip, detector, extractor)
+    with _lap(seconds, "linking and scoring"):
+        table, _, rows, means = link(found, threshold)
+        quality = evaluate(found, table)
+    with _lap(seconds, "films"):
+        _write_tables(found, rows, means, out)
+        made = films.write(found, table, out)
+    with _lap(seconds, "figures"):
+        pictures = _draw(found, rows, means, out)
     metrics = summary.metrics(found, rows, means, quality) | {
+        "count": _count(found, table),
         "settings": {
             "detector": Path(getattr(detector, "name", "custom")).name,
             "features": Path(getattr(extractor, "name", "custom")).name,
             "link threshold": "from the data" if threshold is None else threshold,
             "calibrated cameras": all(clip.calibration is not None for clip in found),
             "shortest track, frames": matching.SHORTEST,
+            "shortest stay, seconds": matching.BRIEF,
+            "cameras that overlap": place.named(site.overlap),
+            "least seconds between cameras": place.named(site.travel),
         },
-        "seconds": {name: end - start for (name, start), (_, end) in zip(laps, laps[1:])},
+        "seconds": seconds,
     }
     summary.write_json(out / "metrics.json", metrics)
     report.write_report(out / "report.html", found, rows, metrics, made, pictures)
     return metrics
+
+
+@contextlib.contextmanager
+def _lap(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Note how many seconds the lines inside took."""
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started
+
+
+def _write_tables(found: Sequence[Clip], rows: pd.DataFrame, means: np.ndarray, out: Path) -> None:
+    for clip in found:
+        formats.write_mot(clip.table, out / "tracks" / f"{clip.camera}.txt")
+    with assets.atomic(out / "identities.csv") as temporary:
+        rows.to_csv(temporary, index=False)
+    vectors.write(out / "features.npz", means, rows)
+
+
+def _draw(found: Sequence[Clip], rows: pd.DataFrame, means: np.ndarray, out: Path) -> dict:
+    """Draw the figures; of one camera, early halves of tracks are compared with late ones."""
+    samples, embeddings = sampled(found)
+    ranked = rows, means
+    if len(found) == 1:
+        ranked = summary.early_and_late(rows, samples, embeddings)
+    samples = matching.identify(samples, rows, rows["identity"])
+    return summary.figures(found, rows, ranked, samples, embeddings, out)
+
+
+def _count(found: Sequence[Clip], table: pd.DataFrame) -> dict | None:
+    """Return matching.explain_count for the clips that have a truth, None where none has."""
+    truths = [clip.truth.assign(camera=clip.camera) for clip in found if clip.truth is not None]
+    return matching.explain_count(pd.concat(truths), table) if truths else None

@@ -1,0 +1,123 @@
+"""What is known of the place: who cannot be whom, going by the clock and the ground."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+ENDS = 1.0  # seconds at the ends of a path over which a place is averaged
+CONVINCING = 1.0  # seconds of walking together after which place weighs half
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is known of the place: which cameras see it together, and how far others are away.
+
+    `overlap` and `travel` are as for `matching.link`: pairs of cameras that may see a person at
+    once (None: not known), and the least seconds from one camera to another.
+    """
+
+    overlap: Sequence[tuple[str, str]] | None = None
+    travel: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+# Cameras 1 and 2 of plaza see one place from two sides. By cameras.json the views of 2 and 3 lie
+# 10.5 m apart and the places where people walk before 1 and 3 lie 14 m apart; at 3.5 m/s, a run:
+PLAZA = Site([("c1", "c2")], {("c2", "c3"): 3.0, ("c1", "c3"): 4.0})
+
+
+def known(names: Sequence[str], site: Site, overlap, travel) -> Site:
+    """Return `site` with what is given in place of what was known; cameras must be in `names`."""
+    if overlap is not None:
+        site = replace(site, overlap=[tuple(pair) for pair in overlap])
+    if travel is not None:
+        site = replace(site, travel=dict(travel))
+    for pair in [*(site.overlap or ()), *site.travel]:
+        if len(pair) != 2 or not set(pair) <= set(names):
+            raise ValueError(
+                f"overlap and travel name the cameras {', '.join(map(str, pair))}; expected pairs "
+                f"of {', '.join(names)}"
+            )
+    return site
+
+
+def named(pairs) -> str:
+    """Return pairs of cameras, with the seconds between them where these are given, as text."""
+    if not pairs:
+        return "not known" if pairs is None or isinstance(pairs, Mapping) else "none"
+    if isinstance(pairs, Mapping):
+        return ", ".join(f"{a} and {b}: {seconds:g}" for (a, b), seconds in pairs.items())
+    return ", ".join(f"{a} and {b}" for a, b in pairs)
+
+
+def apart_in_time(tracklets, overlap, travel) -> np.ndarray:
+    """Return which pairs (N, N) cannot be one person, going by cameras and times."""
+    camera = tracklets["camera"].to_numpy()
+    start, end = tracklets["start"].to_numpy(float), tracklets["end"].to_numpy(float)
+    gap = np.maximum(start[:, None] - end, start - end[:, None])  # negative: at the same time
+    same = camera[:, None] == camera
+    impossible = same & (gap <= 0)
+    if overlap is not None:
+        together = same.copy()
+        for a, b in overlap:
+            together |= _between(camera, a, b)
+        impossible |= ~together & (gap <= 0)
+    for (a, b), seconds in (travel or {}).items():
+        impossible |= _between(camera, a, b) & (gap < seconds)
+    np.fill_diagonal(impossible, False)
+    return impossible
+
+
+def _between(camera: np.ndarray, a, b) -> np.ndarray:
+    pairs = (camera == a)[:, None] & (camera == b)
+    return pairs | pairs.T
+
+
+def on_the_ground(positions: Sequence, reach: float, speed: float) -> np.ndarray:
+    """Return a factor (N, N) on the distance of appearance, inf for pairs in two places."""
+    paths = [np.asarray(path, float).reshape(-1, 3) for path in positions]
+    factor = np.ones((len(paths), len(paths)), np.float32)
+    placed = np.flatnonzero([len(path) > 0 for path in paths])
+    if not len(placed):
+        return factor
+    first = np.array([paths[i][0, 0] for i in placed])
+    last = np.array([paths[i][-1, 0] for i in placed])
+    entered = np.array([_place(paths[i], paths[i][:, 0] <= paths[i][0, 0] + ENDS) for i in placed])
+    left = np.array([_place(paths[i], paths[i][:, 0] >= paths[i][-1, 0] - ENDS) for i in placed])
+
+    # One after the other: how fast would the person have been?
+    gap = first - last[:, None]
+    way = np.linalg.norm(entered - left[:, None], axis=2) - reach
+    too_fast = (gap > 0) & (way > speed * gap)
+    factor[np.ix_(placed, placed)] = np.where(too_fast | too_fast.T, np.inf, 1)
+
+    # At once: how far apart did they stand?
+    for i, j in np.argwhere(np.triu((gap <= 0) & (gap.T <= 0), 1)):
+        a, b = paths[placed[i]], paths[placed[j]]
+        moments, apart = _apart(a, b)
+        if not len(moments):  # b was seen only while a was out of sight
+            moments, apart = _apart(b, a)
+        if not len(moments):
+            continue
+        # Where legs are hidden, feet are guessed too far away: the best quarter of the moments
+        # says more than the middle one.
+        nearness = np.quantile(apart, 0.25) / reach
+        seconds = moments[-1] - moments[0]
+        weight = seconds / (seconds + CONVINCING)
+        value = 1 - weight * (1 - nearness) if nearness <= 1 else np.inf
+        factor[placed[i], placed[j]] = factor[placed[j], placed[i]] = value
+    return factor
+
+
+def _place(path: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return np.median(path[chosen, 1:], axis=0)
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the moments of path `a` within the time of `b`, and metres between them then."""
+    inside = a[(a[:, 0] >= b[0, 0]) & (a[:, 0] <= b[-1, 0])]
+    x = np.interp(inside[:, 0], b[:, 0], b[:, 1])
+    y = np.interp(inside[:, 0], b[:, 0], b[:, 2])
+    return inside[:, 0], np.hypot(inside[:, 1] - x, inside[:, 2] - y)
