@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib.detection import tracking
+from reidlib.detection import streaming, tracking
 from reidlib.detection.association import (
     Appearance,
     assign,
@@ -294,9 +294,9 @@ def parade(frames):
 
 
 def test_a_stream_hands_on_each_box_once_and_forgets_it(monkeypatch):
-    monkeypatch.setattr(tracking, "MEMORY", 5)
+    monkeypatch.setattr(streaming, "MEMORY", 5)
     tracker = Tracker()
-    parts = list(tracking.stream(*parade(60), tracker=tracker, batch=1))
+    parts = list(streaming.stream(*parade(60), tracker=tracker, batch=1))
     assert len(parts) > 50 and max(len(boxes) for boxes, _ in parts) <= 6
     assert max(len(track.history) for track in tracker.tracks) <= 10
     boxes = pd.DataFrame(np.concatenate([boxes for boxes, _ in parts]))

@@ -19,7 +19,7 @@ from reidlib import assets, boxes
 from reidlib.boxes import BOX
 from reidlib.collection import cameras, formats, video
 from reidlib.demonstration import averages, films, matching, place, report, summary
-from reidlib.detection import detectors, scores, tracking
+from reidlib.detection import detectors, scores, streaming
 from reidlib.features import extractors, vectors
 
 BUNDLED = ("c1", "c2", "c3")
@@ -185,8 +185,8 @@ def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
     averaged over spans of time, and crops are bounded.
     """
     started, crops, means = time.perf_counter(), Samples(), averages.Averages()
-    parts = [np.empty(0, tracking.SEEN)]
-    seen = tracking.stream(clip.path, detector, extractor, on_frame=crops, stop=clip.about.frames)
+    parts = [np.empty(0, streaming.SEEN)]
+    seen = streaming.stream(clip.path, detector, extractor, on_frame=crops, stop=clip.about.frames)
     for found, embeddings in seen:
         found["time"] += clip.start
         means.add(found, embeddings)
