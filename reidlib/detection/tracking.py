@@ -7,6 +7,7 @@ be looked at twice: `refine` splits, joins and completes the tracks.
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -51,6 +52,62 @@ def track(
     rows = [_widen(vectors, width) for _, vectors in kept]
     rows = np.concatenate([np.empty((0, width), np.float32), *rows])
     return table.reset_index(drop=True), rows[table.index]
+
+
+class Recording(NamedTuple):
+    """What two passes over a recording made of it.
+
+    `table` is as from `refine`, `vectors` (N, D) float16 hold what its column `row` refers to, NaN
+    where a box has none, and `first` (N,) which track each box belonged to after the first pass.
+    """
+
+    table: pd.DataFrame
+    vectors: np.ndarray
+    first: np.ndarray
+
+    def embeddings(self) -> np.ndarray:
+        """Return a vector for each row of `table`, float32, NaN where a box was filled in."""
+        rows = self.table["row"].to_numpy()
+        found = np.full((len(rows), self.vectors.shape[1]), np.nan, np.float32)
+        found[rows >= 0] = self.vectors[rows[rows >= 0]]
+        return found
+
+
+def track_recording(
+    source,
+    detector: Callable,
+    extractor: Callable | None = None,
+    *,
+    on_frame: Callable[[int, np.ndarray, pd.DataFrame], None] | None = None,
+    **options,
+) -> Recording:
+    """Track people through a recording that has an end, then look at the tracks again (`refine`).
+
+    Takes what `track` takes, but for a tracker of one's own; `on_frame` sees the first pass. The
+    vectors wait in a temporary file: an hour of ten people would take 460 MB of memory.
+    """
+    tracker = Tracker(high=getattr(detector, "confidence", 0.25))
+    parts, blank, width = [], 0, 0
+    with tempfile.TemporaryFile() as file:
+        for found, vectors in stream(
+            source, detector, extractor, tracker=tracker, on_frame=on_frame, **options
+        ):
+            parts.append(found)
+            width = width or vectors.shape[1]
+            if not width:  # nobody was clear enough for a vector so far
+                blank += len(found)
+                continue
+            rows = np.full((blank + len(found), width), np.nan, np.float16)
+            if vectors.shape[1]:
+                rows[blank:] = vectors
+            file.write(rows.tobytes())
+            blank = 0
+        file.flush()
+        table = pd.DataFrame(np.concatenate([np.empty(0, SEEN), *parts]))
+        shape = len(table), width
+        vectors = np.memmap(file, np.float16, "r", shape=shape) if all(shape) else np.empty(shape)
+        found = refine(table, vectors if all(shape) else None, size=tracker.size)
+        return Recording(found, vectors, table["track"].to_numpy())
 
 
 def _widen(vectors: np.ndarray, width: int) -> np.ndarray:
@@ -151,7 +208,7 @@ def refine(
     order = np.lexsort((times, table["track"]))
     ends = np.flatnonzero(np.diff(table["track"].to_numpy()[order])) + 1
     runs = [rows for rows in np.split(order, ends) if len(rows)]
-    vectors = None if embeddings is None else np.asarray(embeddings, float)
+    vectors = None if embeddings is None else np.asarray(embeddings)  # may lie in a file
     scale = Appearance()
     if vectors is not None:
         _learn_scale(scale, runs, times, vectors)
@@ -165,7 +222,7 @@ def refine(
 
 def _mean(vectors: np.ndarray) -> np.ndarray:
     """Return the mean direction (D,) of rows, NaN if none is known."""
-    known = vectors[np.isfinite(vectors).all(axis=1)]
+    known = vectors[np.isfinite(vectors).all(axis=1)].astype(float)
     mean = known.mean(axis=0) if len(known) else np.full(vectors.shape[1], np.nan)
     return mean / max(np.linalg.norm(mean), 1e-12)
 
