@@ -18,8 +18,6 @@ the predictions, boxes left over begin tracks. A frame goes through six steps:
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,56 +31,18 @@ from reidlib.detection.association import (
     assign,
     blend,
     centre_size,
-    corners,
     correct_motion,
     crowded,
     overlap,
     predict_motion,
     start_motion,
 )
+from reidlib.detection.tracks import Scene, Track, embeddings_of, estimates, observe, stack
 
 VALUES = pd.Index([*BOX, "confidence"])  # made once: pandas takes longer over it than a frame does
 CONFIDENT, CERTAIN = 0.7, 0.95  # shares of the usual confidence: to continue a track, to begin one
 FAINT_IOU = 0.5  # a faint box has to lie better: where nobody is, there are many of them
 TWIN_IOU = 0.5  # a box that overlaps a tracked one by so much is a second box on one person
-
-
-class Observation(NamedTuple):
-    """A box that was assigned to a track."""
-
-    frame: int  # of the tracker: how many updates came before
-    index: int  # row of the box among that frame's detections
-    box: np.ndarray  # (4,) as detected
-    confidence: float
-
-
-class Scene(NamedTuple):
-    """What a frame shows: N boxes (N, 4), confidences (N,), unit embeddings (N, D) or None."""
-
-    boxes: np.ndarray
-    confidence: np.ndarray
-    embeddings: np.ndarray | None
-    crowded: np.ndarray | None  # bool (N,): half of the crop would be somebody else
-
-
-@dataclass
-class Track:
-    """What a tracker remembers of one person."""
-
-    mean: np.ndarray  # (4, 2): centre x, centre y, width, height in pixels; the speed of each a s
-    covariance: np.ndarray  # (4, 2, 2)
-    embedding: np.ndarray  # (D,) unit vector: how the person looks, slowly updated; NaN if unknown
-    id: int = 0  # 0 until confirmed
-    age: int = 1  # frames since birth
-    hits: int = 1  # frames in which a box was assigned
-    missed: int = 0  # frames since the last of them
-    unseen: float = 0.0  # seconds since the last of them
-    history: list[Observation] = field(default_factory=list)
-
-    @property
-    def box(self) -> np.ndarray:
-        """The estimated box, (4,): x1 y1 x2 y2."""
-        return corners(self.mean[None, :, 0])[0]
 
 
 class Tracker:
@@ -234,7 +194,7 @@ class Tracker:
 
     def _predict(self, seconds: float) -> None:
         if self.tracks:
-            motion = predict_motion(*_stack(self.tracks), seconds)
+            motion = predict_motion(*stack(self.tracks), seconds)
             for track, track.mean, track.covariance in zip(self.tracks, *motion):
                 track.age += 1
                 track.missed += 1
@@ -246,7 +206,7 @@ class Tracker:
         """Assign boxes `indices` to tracks, update these, and return the boxes left over."""
         if not tracks or not len(indices):
             return indices
-        predicted, found = _estimates(tracks), scene.boxes[indices]
+        predicted, found = estimates(tracks), scene.boxes[indices]
         # C-BIoU's cascade: what the first pass missed is looked for farther away.
         buffer = self.buffer * 5 / 3 if faint else self.buffer
         shared = overlap(predicted, found, buffer, self.heights)
@@ -268,7 +228,7 @@ class Tracker:
 
     def _weigh_appearance(self, cost, tracks, indices, scene) -> np.ndarray:
         """Mix the distance of embeddings into a cost by overlap, (N, M) (DeepSORT, 2017)."""
-        distance = self.appearance.distance(_embeddings(tracks), scene.embeddings[indices])
+        distance = self.appearance.distance(embeddings_of(tracks), scene.embeddings[indices])
         unknown, allowed = np.isnan(distance), cost < FORBIDDEN
         mixed = (1 - self.weight) * cost + self.weight * distance
         mixed = np.where(allowed & (distance < 1), mixed, FORBIDDEN)
@@ -278,11 +238,11 @@ class Tracker:
         return np.where(unknown, cost, mixed)
 
     def _continue(self, tracks, indices, scene) -> None:
-        motion = correct_motion(*_stack(tracks), scene.boxes[indices])
+        motion = correct_motion(*stack(tracks), scene.boxes[indices])
         for track, track.mean, track.covariance, i in zip(tracks, *motion, indices.tolist()):
             track.hits += 1
             track.missed, track.unseen = 0, 0.0
-            track.history.append(_observe(self.frame, i, scene))
+            track.history.append(observe(self.frame, i, scene))
             if scene.embeddings is not None and not scene.crowded[i]:
                 share = max(0.05, 1 / track.hits)
                 track.embedding = blend(track.embedding, scene.embeddings[i], share)
@@ -316,7 +276,7 @@ class Tracker:
         first = track.history[0]
         lost = [t for t in self.tracks if t.id and t.history[-1].frame < first.frame]
         if lost and np.isfinite(track.embedding[0]):
-            distance = self.appearance.distance(track.embedding[None], _embeddings(lost))[0]
+            distance = self.appearance.distance(track.embedding[None], embeddings_of(lost))[0]
             distance[~self._reachable(lost, first.box[None])[:, 0]] = np.inf
             distance = np.nan_to_num(distance, nan=np.inf)
             if distance.min() < self.alike:
@@ -329,14 +289,14 @@ class Tracker:
         track.id = next(self._ids)
 
     def _begin(self, indices, scene) -> None:
-        taken = list(_estimates([t for t in self.tracks if not t.missed]))
+        taken = list(estimates([t for t in self.tracks if not t.missed]))
         for i in indices.tolist():
             box = scene.boxes[i]
             if not taken or overlap(box[None], np.array(taken)).max() < TWIN_IOU:
                 taken.append(box)
                 vectors = scene.embeddings
                 embedding = np.full(1, np.nan, np.float32) if vectors is None else vectors[i]
-                history = [_observe(self.frame, i, scene)]
+                history = [observe(self.frame, i, scene)]
                 track = Track(*start_motion(box), embedding, history=history)
                 self.tracks.append(track)
                 if self.min_hits <= 1:
@@ -345,7 +305,7 @@ class Tracker:
     def _learn_same(self, tracks, indices, scene, alone) -> None:
         alone = alone & ~scene.crowded[indices]
         vectors = scene.embeddings[indices]
-        similarity = np.einsum("nd,nd->n", _embeddings(tracks), vectors)[alone]
+        similarity = np.einsum("nd,nd->n", embeddings_of(tracks), vectors)[alone]
         self.appearance.learn("same", similarity[np.isfinite(similarity)])
 
     def _learn_strangers(self, indices, scene) -> None:
@@ -379,26 +339,10 @@ class Tracker:
     def _table(self) -> pd.DataFrame:
         seen = [t for t in self.tracks if t.id and not t.missed]
         confidence = [t.history[-1].confidence for t in seen]
-        values = np.column_stack([_estimates(seen), confidence]).astype(np.float32)
+        values = np.column_stack([estimates(seen), confidence]).astype(np.float32)
         table = pd.DataFrame(values, columns=VALUES)
         table.insert(0, "track", np.array([t.id for t in seen], int))
         return table
-
-
-def _stack(tracks) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([t.mean for t in tracks]), np.array([t.covariance for t in tracks])
-
-
-def _estimates(tracks) -> np.ndarray:
-    return corners(np.array([t.mean[:, 0] for t in tracks]).reshape(-1, 4))
-
-
-def _embeddings(tracks) -> np.ndarray:
-    return np.stack([t.embedding for t in tracks])
-
-
-def _observe(frame: int, index: int, scene: Scene) -> Observation:
-    return Observation(frame, index, scene.boxes[index], float(scene.confidence[index]))
 
 
 def _check_detections(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
