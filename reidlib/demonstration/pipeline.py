@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import time
@@ -137,13 +136,13 @@ def clips(
     are as for matching.link, by the names of cameras. Raises FileNotFoundError or ValueError for
     what is no video, and ValueError when the counts differ or a camera is unknown.
     """
-    calibrations, site = {"cameras": {}}, place.Site()
+    calibrations, site = {}, place.Site()
     if not videos and (truth or starts):
         raise ValueError("truth or starts without a video; name the videos first, then --truth")
     if not videos:
         videos = [assets.data("plaza", "clips", f"{name}_day.mp4") for name in BUNDLED]
         truth = [assets.data("plaza", "truth", f"{name}_day.txt") for name in BUNDLED]
-        calibrations = json.loads(assets.data("plaza", "cameras.json").read_text("utf-8"))
+        calibrations = cameras.read_cameras(assets.data("plaza", "cameras.json"))
         site = place.PLAZA
     for what, given in (("truth files", truth), ("names", names), ("starts", starts)):
         if given and len(given) != len(videos):
@@ -164,14 +163,18 @@ def clips(
         names = [f"{number}_{name}" for number, name in enumerate(names, 1)]
     site = place.known(names, site, overlap, travel)
     found = []
-    for number, (name, path, about) in enumerate(zip(names, paths, abouts)):
+    for number, (name, path, whole) in enumerate(zip(names, paths, abouts)):
+        about = whole
         if seconds is not None:
             frames = min(about.frames, math.ceil(seconds * about.fps))
             about = replace(about, frames=frames, duration=frames / about.fps)
         given = truth[number] if truth else None
-        known = None if given is None else scores.read_truth(given, about.frames)
+        known = None
+        if given is not None:
+            size = about.width, about.height
+            known = scores.read_truth(given, whole.frames, size, stop=about.frames)
         start = starts[number] if starts else 0.0
-        calibration = calibrations["cameras"].get(name)
+        calibration = calibrations.get(name)
         clip = Clip(name, path, about, known, calibration, start, site=site)
         clip.truth_file = None if given is None else Path(given)
         found.append(clip)
