@@ -286,7 +286,7 @@ def _join(pieces, vectors, scale: Appearance, size) -> list[np.ndarray]:
         means = np.array([_mean(vectors[p.rows]) for p in pieces])
         distance = scale.distance(means, means)
         unknown = np.isnan(distance)
-        cost = np.where(unknown | (distance < 1), cost, FORBIDDEN)
+        cost = np.where(unknown | (distance < ALIKE), cost, FORBIDDEN)
         both = np.where(cost < FORBIDDEN, (cost + np.nan_to_num(distance)) / 2, 1 + distance)
         allowed = (cost < FORBIDDEN) | (again & (distance < ALIKE))
         cost = np.where(unknown, cost, np.where(allowed, both, FORBIDDEN))
