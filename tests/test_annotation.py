@@ -94,6 +94,12 @@ def test_mot_names_the_bad_line(tmp_path, line, message):
         mot(tmp_path, f"1,7,10,20,30,40,1\n\n{line}\n1,8,10,20,30,40,1\n")
 
 
+@pytest.mark.parametrize("digits", [30, 310, 5000])
+def test_mot_with_a_number_that_no_float_holds(tmp_path, digits):
+    with pytest.raises(ValueError, match="tracks.txt, line 2: .*expected 6 to 10 numbers"):
+        mot(tmp_path, f"1,1,10,20,30,40\n2,1,{'9' * digits},20,30,40\n3,1,x,20,30,40\n")
+
+
 def test_mot_takes_no_memory_for_a_long_line(tmp_path):
     """A table of strings of one length would take 400 GB."""
     with pytest.raises(ValueError, match="line 1: 'xxx"):

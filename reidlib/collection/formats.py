@@ -17,6 +17,7 @@ from reidlib import assets, boxes
 from reidlib.boxes import BOX
 
 _BLANK = re.compile(r"[^\S\n]+,?[^\S\n]*|,[^\S\n]+")  # blanks in a line, and a comma among them
+_ENDLESS = re.compile(r"[0-9]{300,}")  # no float is as large
 _MARKET = re.compile(r"(-?N)_c(N)(?:s(N))?_f?(N)(?:_(N))?\.".replace("N", "[0-9]{1,15}"))
 
 
@@ -161,6 +162,7 @@ def read_mot(path: str | Path) -> pd.DataFrame:
 def _numbers(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the first ten values of each line, NaN for what is no number, and how many it has."""
     text = _BLANK.sub(",", "\n".join(line.rstrip(", \t") for line in lines)).replace("\0", "?")
+    text = _ENDLESS.sub("?", text)
     table = pd.read_csv(
         io.StringIO("0,1,2,3,4,5,6,7,8,9\n" + text + "\n"),
         usecols=range(10),
