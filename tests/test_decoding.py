@@ -419,6 +419,15 @@ def test_sound_with_a_cover_is_no_video(tmp_path):
             use(path)
 
 
+def test_a_codec_that_nobody_knows_is_named_as_such(tmp_path):
+    path = tmp_path / "clip.mp4"
+    encoding.write(path, [np.zeros((48, 64, 3), np.uint8)] * 3, fps=10)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    for use in (video.probe, video.times, lambda source: list(video.read(source))):
+        with pytest.raises(ValueError, match="clip.mp4 holds video of an unknown codec"):
+            use(path)
+
+
 def test_text_is_no_video(tmp_path):
     path = tmp_path / "notes.txt"  # FFmpeg would draw it, letter by letter
     path.write_text("these are words\n" * 100)

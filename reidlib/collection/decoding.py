@@ -301,10 +301,12 @@ def _longest(container, name: str, say: Callable[[str], None], is_file: bool) ->
     Of an address that does not say how long they are, it is the one that FFmpeg likes best.
     """
     videos = container.streams.video
-    streams = [s for s in videos if not s.disposition & Disposition.attached_pic]
+    shown = [s for s in videos if not s.disposition & Disposition.attached_pic]
+    streams = [stream for stream in shown if stream.codec_context is not None]
     if not streams:
         container.close()
-        raise ValueError(f"{name} holds sound only; give a video")
+        what = "video of an unknown codec" if shown else "sound only"
+        raise ValueError(f"{name} holds {what}; give a video")
     if len(streams) == 1:
         return streams[0]
     lengths = {s.index: s.duration and float(s.duration * s.time_base) for s in streams}
