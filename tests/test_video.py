@@ -277,6 +277,25 @@ def test_images_with_any_name(tmp_path, capfd):
         encoding.write_image(tmp_path / "picture.txt", picture(7))
 
 
+def test_an_image_that_claims_more_pixels_than_it_has(tmp_path):
+    path = tmp_path / "bomb.jpg"
+    data = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    sizes = data.index(b"\xff\xc0") + 5  # height and width, in the header of the frame
+    for side in (10_000, 30_000, 65_000):
+        path.write_bytes(data[:sizes] + 2 * side.to_bytes(2, "big") + data[sizes + 4 :])
+        with pytest.raises(ValueError, match="bomb.jpg .* claims more than 89 million pixels"):
+            encoding.read_image(path)
+
+
+@pytest.mark.parametrize("line", ["0,0.0,0.png,7", "9" * 30 + ",0.0,0.png", "0,nan,0.png"])
+def test_a_table_of_frames_that_is_none(tmp_path, line):
+    encoding.write_image(tmp_path / "0.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "frames.csv").write_text(f"frame,time,path\n1,1.0,0.png\n{line}\n")
+    with pytest.raises(ValueError, match="is not the table frame, time, path") as failure:
+        video.probe(tmp_path)
+    assert "\n" not in str(failure.value)
+
+
 def test_extract(clips, tmp_path):
     table = video.extract(clips / "clip.mp4", tmp_path / "frames", every="1s")
     assert list(table) == ["frame", "time", "path"]

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from reidlib import assets
 
 SLOWEST = 0.01  # frames a second that a film can have
+PIXELS = assets.LIMIT // 6  # of an image, which is in memory twice for a moment, as BGR and as RGB
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """Return an image file as (H, W, 3) uint8 RGB.
 
-    Raises FileNotFoundError, or ValueError when the file does not decode.
+    Raises FileNotFoundError, or ValueError when the file does not decode, or claims more pixels
+    than assets.LIMIT has room for.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no image at {path}")
     # Through memory, because OpenCV cannot open every name on Windows.
     content = np.frombuffer(path.read_bytes(), np.uint8)
+    if _claimed_pixels(content) > PIXELS:
+        raise ValueError(
+            f"{path} ({content.size} bytes) claims more than {PIXELS / 1e6:.0f} million pixels; "
+            "make it smaller, or replace it"
+        )
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise ValueError(
             f"{path} ({content.size} bytes) does not decode as an image; remove or replace it"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _claimed_pixels(content: np.ndarray) -> int:
+    """Return the pixels that an image's header claims, 0 where Pillow does not know the format.
+
+    A few bytes can claim 30,000 x 30,000, for which OpenCV would take five gigabytes.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as header:
+            return math.prod(header.size)
+    except Image.DecompressionBombError:  # how Pillow refuses far more
+        return PIXELS + 1
+    except Exception:  # damage, at which OpenCV looks again
+        return 0
 
 
 def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reidlib import assets
 from reidlib.collection.capture import DEFAULT_FPS
 
 INDEX = "frames.csv"  # what `video.extract` leaves beside its frames: frame, time, path
@@ -61,9 +62,10 @@ def _indexed(folder: Path) -> pd.DataFrame:
             raise ValueError("a path is missing, or a frame there twice")
         if not np.isfinite(table.time).all():
             raise ValueError("a time is missing")
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
+        reason = assets.reason(error)
         raise ValueError(
-            f"{folder / INDEX} is not the table frame, time, path of an extraction ({error}); "
+            f"{folder / INDEX} is not the table frame, time, path of an extraction ({reason}); "
             "delete it to read the images by their names"
         ) from error
     if table.empty:
