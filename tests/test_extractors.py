@@ -470,3 +470,12 @@ def test_feature_files_with_false_heads(tmp_path, array):
         archive.writestr("vectors.npy", array)
     with pytest.raises(ValueError, match="are no feature files"):
         vectors.read(path)
+
+
+def test_a_table_beside_features_that_is_none_is_refused_in_one_line(tmp_path):
+    table = pd.DataFrame({"track": [1, 2]})
+    vectors.write(tmp_path / "v.npz", np.eye(2), table)
+    (tmp_path / "v.csv").write_text("track\n1\n2,3,4\n")
+    with pytest.raises(ValueError, match="are no feature files: .*saw 3; write") as failure:
+        vectors.read(tmp_path / "v.npz")
+    assert "\n" not in str(failure.value)

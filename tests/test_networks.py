@@ -342,3 +342,13 @@ def test_a_server_that_falls_silent(monkeypatch, tmp_path):
     with pytest.raises(assets.Unavailable, match="only 3 bytes came"):
         networks.backbone("resnet18", pretrained=True)
     assert asked == [("resnet18-f37072fd.pth", tmp_path / "hub" / "checkpoints", "f37072fd")]
+
+
+def test_a_weight_that_is_none_is_refused_in_one_line(tmp_path):
+    networks.save(networks.SiameseHead(8, 4), tmp_path / "model.pt")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    content["state"]["layers.0.weight"] = 7
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"describes: .*layers\.0\.weight") as failure:
+        networks.load(tmp_path / "model.pt")
+    assert "\n" not in str(failure.value)

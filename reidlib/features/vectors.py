@@ -78,7 +78,7 @@ def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
         raise
     except Exception as error:  # NumPy raises at least ten kinds, depending on the damage
         raise ValueError(
-            f"{path} and its .csv are no feature files: {error}; write them again"
+            f"{path} and its .csv are no feature files: {assets.reason(error)}; write them again"
         ) from error
     if len(vectors) != len(table):
         raise ValueError(

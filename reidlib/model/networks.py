@@ -323,5 +323,6 @@ def load(path: str | Path) -> SiameseHead | SiameseNetwork:
         model.load_state_dict(state, assign=True)
         model.info = dict(content["info"])
     except Exception as error:  # whatever torch makes of settings that make no sense
-        raise ValueError(f"{path} does not hold the model that it describes: {error}") from error
+        reason = assets.reason(error)
+        raise ValueError(f"{path} does not hold the model that it describes: {reason}") from error
     return model.eval()
