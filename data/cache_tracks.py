@@ -3,7 +3,7 @@
     python data/cache_tracks.py
 
 Detections are kept down to confidence 0.05, so that a lesson can move the threshold; tracks are
-those of `tracking.track` with its defaults and the bundled embedding.
+those of `tracking.track_recording`, two passes, with its defaults and the bundled embedding.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def main() -> None:
         ]
         name = f"{clip.stem}.txt"
         formats.write_mot(pd.concat(found), plaza / "detections" / name)
-        formats.write_mot(tracking.track(clip, cautious, extractor), plaza / "tracks" / name)
+        tracks = tracking.track_recording(clip, cautious, extractor).table
+        formats.write_mot(tracks, plaza / "tracks" / name)
 
 
 if __name__ == "__main__":
