@@ -1,4 +1,4 @@
-"""The vectors of a long recording, averaged over spans of time, so that they fit into memory."""
+"""What is kept of a long recording: vectors averaged over spans of time, crops by track."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from reidlib.detection.tracking import Recording
 
 SPAN = 1.0  # seconds of a track whose vectors become one
 
@@ -90,3 +92,17 @@ class Span:
             share = later.weight / max(self.weight, 1e-12)
             mean = (1 - share) * self.mean.astype(np.float32) + share * later.mean
             self.mean = mean.astype(np.float16)
+
+
+def renumbered(crops: dict[int, list], found: Recording) -> dict[int, list]:
+    """Return the crops of the first pass, track to (frame, image), by the tracks of the second."""
+    seen = found.table[found.table["row"] >= 0]
+    keys = zip(found.first[seen["row"]].tolist(), seen["frame"].tolist())
+    track_of = dict(zip(keys, seen["track"].tolist()))
+    renumbered: dict[int, list] = {}
+    for first, kept in crops.items():
+        for frame, image in kept:
+            track = track_of.get((first, frame))
+            if track is not None:
+                renumbered.setdefault(track, []).append((frame, image))
+    return {track: sorted(kept, key=lambda crop: crop[0]) for track, kept in renumbered.items()}

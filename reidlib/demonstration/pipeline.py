@@ -198,26 +198,12 @@ def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
         members = members[rows[members] >= 0]  # what was filled in has no picture
         boxed = table.iloc[members].to_records(index=False)
         means.add(boxed, np.asarray(found.vectors[rows[members]], np.float32))
-    clip.crops = _renumbered(crops.crops, found)
+    clip.crops = averages.renumbered(crops.crops, found)
     clip.table = table.drop(columns="row").astype(dict.fromkeys([*BOX, "confidence"], np.float32))
     clip.table.insert(0, "camera", clip.camera)
     clip.samples, clip.vectors = means.result()
     clip.samples.insert(0, "camera", clip.camera)
     clip.seconds = time.perf_counter() - started
-
-
-def _renumbered(crops: dict[int, list], found: tracking.Recording) -> dict[int, list]:
-    """Return the crops of the first pass, track to (frame, image), by the tracks of the second."""
-    seen = found.table[found.table["row"] >= 0]
-    keys = zip(found.first[seen["row"]].tolist(), seen["frame"].tolist())
-    track_of = dict(zip(keys, seen["track"].tolist()))
-    renumbered: dict[int, list] = {}
-    for first, kept in crops.items():
-        for frame, image in kept:
-            track = track_of.get((first, frame))
-            if track is not None:
-                renumbered.setdefault(track, []).append((frame, image))
-    return {track: sorted(kept, key=lambda crop: crop[0]) for track, kept in renumbered.items()}
 
 
 def paths_on_ground(found: Sequence[Clip], rows: pd.DataFrame) -> list[np.ndarray] | None:
