@@ -152,10 +152,10 @@ def tracker(
         live=False,
         appearance=ipywidgets.Checkbox(embeddings is not None, disabled=embeddings is None),
         assignment=ipywidgets.Dropdown(options=["hungarian", "greedy"]),
-        high=ipywidgets.FloatSlider(0.25, min=0.05, max=0.9, step=0.05, description="confidence"),
         iou=ipywidgets.FloatSlider(0.28, min=0.02, max=0.9, step=0.02, description="IoU"),
         weight=ipywidgets.FloatSlider(0.7, min=0.0, max=1.0, step=0.1),
         alike=ipywidgets.FloatSlider(0.5, min=0.0, max=1.5, step=0.1),
         min_hits=ipywidgets.IntSlider(2, min=1, max=10),
         patience=ipywidgets.FloatSlider(2.0, min=0.0, max=5.0, step=0.1, description="patience, s"),
+        high=ipywidgets.FloatSlider(0.25, min=0.05, max=0.9, step=0.05, description="confidence"),
     )
