@@ -142,6 +142,19 @@ def read_network(path: Path):
     return network
 
 
+@functools.cache
+def openvino_core():
+    """Return OpenVINO's Core, one for the process.
+
+    On processors with wide registers each Core gives the process another stack for signals, and
+    takes it away when it is dropped. Two that are dropped in the order of their making leave none
+    that exists, and the next Ctrl-C would end the process as a crash.
+    """
+    import openvino as ov
+
+    return ov.Core()
+
+
 def check_network(network, path: Path) -> None:
     """Raise ValueError if one step of an OpenVINO network gives more numbers than fit into LIMIT.
 

@@ -283,6 +283,28 @@ def test_a_network_exported_for_one_image_gives_each_its_own_vector(tmp_path, en
     assert np.ptp(found, axis=0).max() > 1e-3
 
 
+def test_ctrl_c_after_networks_were_dropped(tmp_path):
+    """With a Core for each network, what OpenVINO leaves made the next signal a crash."""
+    _, path = export("good", tmp_path)
+    code = (
+        "import gc, signal, sys\n"
+        "from reidlib.detection import detectors\n"
+        "from reidlib.features import extractors\n"
+        "one, two, three = extractors.load(sys.argv[1]), detectors.load(), extractors.load()\n"
+        "for name in ('one', 'two', 'three'):\n"
+        "    del globals()[name]; gc.collect()\n"
+        "try:\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(130)"
+    )
+    root = assets.PACKAGE.parent
+    assert (
+        subprocess.run([sys.executable, "-c", code, path], cwd=root, check=False).returncode == 130
+    )
+
+
 def test_a_batch_of_three_is_filled(tmp_path):
     _, whole = export("good", tmp_path)
     expected = extractors.load(whole)(CROPS)

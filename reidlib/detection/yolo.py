@@ -105,7 +105,7 @@ def _compile(model, shape: list[int], path: Path):
     steps.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
     steps.input().model().set_layout(ov.Layout("NCHW"))
     options = {"PERFORMANCE_HINT": "THROUGHPUT"}
-    return ov.Core().compile_model(steps.build(), "CPU", options)
+    return assets.openvino_core().compile_model(steps.build(), "CPU", options)
 
 
 def _shapes(model, path: Path) -> tuple[int, tuple[int, int] | None, list[int | None]]:

@@ -230,14 +230,13 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
 
 def _compile(model, batch: int, size: tuple[int, int], ours: bool, path: Path):
     """Return a function from uint8 images (n, *size, 3) to vectors (n, dim), and dim."""
-    import openvino as ov
 
     model.reshape([batch, *size, 3] if ours else [batch, 3, *size])
     assets.check_network(model, path)
     model = model if ours else _from_uint8(model)
     # Some processors would round to bfloat16; every machine should give the same numbers.
     options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = ov.Core().compile_model(model, "CPU", options)
+    compiled = assets.openvino_core().compile_model(model, "CPU", options)
     rows, dim = compiled.output().shape
     if rows != batch:
         raise RuntimeError(f"it gives {rows} vectors for {batch} images")
