@@ -59,6 +59,13 @@ def test_entries_of_another_shape_are_named(tmp_path, key, value):
         read(tmp_path, {"cameras": {"c1": CAMERA, "c2": CAMERA | {key: value}}})
 
 
+@pytest.mark.parametrize("size", [1e9, -1e300, 2**63, -(2**63)])
+def test_numbers_that_no_place_has_are_named(tmp_path, size):
+    with pytest.raises(ValueError, match=r"has the t .* expected 3 numbers below 1e9"):
+        read(tmp_path, {"cameras": {"c1": CAMERA | {"t": [0, size, 3]}}})
+    read(tmp_path, {"cameras": {"c1": CAMERA | {"t": [0, 1e6, 3]}}})
+
+
 @pytest.mark.parametrize("key", list(cameras.SHAPES))
 def test_missing_entries_are_named(tmp_path, key):
     camera = copy.deepcopy(CAMERA)

@@ -13,6 +13,7 @@ from reidlib.boxes import as_boxes
 
 # Pixels per metre that an operator needs, IEC 62676-4:2014.
 LEVELS = {"monitor": 12.5, "detect": 25.0, "observe": 62.5, "recognise": 125.0, "identify": 250.0}
+LARGEST = 1e9  # of a number in a calibration; geometry with much more would overflow
 # What a calibration holds: intrinsics, rotation world to camera, translation; size in pixels.
 SHAPES = {"K": (3, 3), "R": (3, 3), "t": (3,), "width": (), "height": ()}
 
@@ -108,10 +109,11 @@ def _check_camera(camera: dict, which: str) -> None:
             value = np.array(camera[key])
         except ValueError:  # rows of different lengths
             value = np.array(None)
-        if value.shape != shape or value.dtype.kind not in "iuf" or not np.isfinite(value).all():
+        numbers = value.shape == shape and value.dtype.kind in "iuf"
+        if not numbers or not (np.abs(value.astype(float)) < LARGEST).all():
             said = " x ".join(map(str, shape)) or "one"
             raise ValueError(
-                f"{which} has the {key} {str(camera[key])[:60]}; expected {said} numbers"
+                f"{which} has the {key} {str(camera[key])[:60]}; expected {said} numbers below 1e9"
             )
     K, R = np.array(camera["K"], float), np.array(camera["R"], float)
     if not np.allclose(R @ R.T, np.eye(3), atol=1e-3) or np.linalg.det(R) < 0:
