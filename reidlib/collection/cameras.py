@@ -121,9 +121,8 @@ def _check_camera(camera: dict, which: str) -> None:
             f"{which} has an R that is no rotation; its rows must be of length 1 and "
             "at right angles"
         )
-    if min(K[0, 0], K[1, 1], camera["width"], camera["height"]) <= 0 or not np.allclose(
-        K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]
-    ):
+    least = min(K[0, 0], K[1, 1], camera["width"], camera["height"])
+    if least < 1e-6 or not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
         raise ValueError(
             f"{which} has the K {camera['K']}, {camera['width']}x{camera['height']}; expected "
             "[[fx, s, cx], [0, fy, cy], [0, 0, 1]] with focal lengths and a size above 0"
