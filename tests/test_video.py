@@ -287,6 +287,18 @@ def test_an_image_that_claims_more_pixels_than_it_has(tmp_path):
             encoding.read_image(path)
 
 
+@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "webp", "jpg"])
+def test_a_picture_of_any_format_with_more_pixels_than_memory_has_room_for(
+    tmp_path, monkeypatch, ending
+):
+    path = tmp_path / f"large.{ending}"
+    path.write_bytes(cv2.imencode(f".{ending}", np.zeros((60, 100, 3), np.uint8))[1].tobytes())
+    assert encoding.read_image(path).shape == (60, 100, 3)
+    monkeypatch.setattr(encoding, "PIXELS", 60 * 100 - 1)
+    with pytest.raises(ValueError, match="claims more than"):
+        encoding.read_image(path)
+
+
 @pytest.mark.parametrize("line", ["0,0.0,0.png,7", "9" * 30 + ",0.0,0.png", "0,nan,0.png"])
 def test_a_table_of_frames_that_is_none(tmp_path, line):
     encoding.write_image(tmp_path / "0.png", np.zeros((8, 8, 3), np.uint8))

@@ -11,11 +11,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from reidlib import assets
 
 SLOWEST = 0.01  # frames a second that a film can have
+HEADERS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+    WebPImagePlugin.WebPImageFile,
+)
 PIXELS = assets.LIMIT // 6  # of an image, which is in memory twice for a moment, as BGR and as RGB
 
 
@@ -44,17 +51,16 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def _claimed_pixels(content: np.ndarray) -> int:
-    """Return the pixels that an image's header claims, 0 where Pillow does not know the format.
+    """Return the pixels that an image's header claims, 0 where it is of none of `HEADERS`.
 
     A few bytes can claim 30,000 x 30,000, for which OpenCV would take five gigabytes.
     """
-    try:
-        with Image.open(io.BytesIO(content)) as header:
-            return math.prod(header.size)
-    except Image.DecompressionBombError:  # how Pillow refuses far more
-        return PIXELS + 1
-    except Exception:  # damage, at which OpenCV looks again
-        return 0
+    for header in HEADERS:  # not Image.open, in whose place Ultralytics puts one that installs
+        try:
+            return math.prod(header(io.BytesIO(content)).size)
+        except Exception:  # of another format, or damaged, at which OpenCV looks again
+            continue
+    return 0
 
 
 def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
