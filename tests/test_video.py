@@ -287,6 +287,12 @@ def test_an_image_that_claims_more_pixels_than_it_has(tmp_path):
             encoding.read_image(path)
 
 
+def test_times_that_are_all_but_equal_give_the_usual_rate(tmp_path, recwarn):
+    encoding.write_image(tmp_path / "0.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "frames.csv").write_text("frame,time,path\n0,0,0.png\n1,1e-320,0.png\n")
+    assert video.probe(tmp_path).fps == 25 and not recwarn.list
+
+
 @pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "webp", "jpg"])
 def test_a_picture_of_any_format_with_more_pixels_than_memory_has_room_for(
     tmp_path, monkeypatch, ending
@@ -299,7 +305,9 @@ def test_a_picture_of_any_format_with_more_pixels_than_memory_has_room_for(
         encoding.read_image(path)
 
 
-@pytest.mark.parametrize("line", ["0,0.0,0.png,7", "9" * 30 + ",0.0,0.png", "0,nan,0.png"])
+@pytest.mark.parametrize(
+    "line", ["0,0.0,0.png,7", "9" * 30 + ",0.0,0.png", "0,nan,0.png", "2,1e308,0.png"]
+)
 def test_a_table_of_frames_that_is_none(tmp_path, line):
     encoding.write_image(tmp_path / "0.png", np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "frames.csv").write_text(f"frame,time,path\n1,1.0,0.png\n{line}\n")

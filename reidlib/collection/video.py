@@ -285,7 +285,7 @@ def _true_rate(said: float, seconds: np.ndarray) -> float:
     """Return the frames a second that a video has: what it says, unless its times contradict."""
     rate = said
     if len(seconds) > 1 and seconds[-1] > seconds[0]:
-        measured = (len(seconds) - 1) / (seconds[-1] - seconds[0])
+        measured = (len(seconds) - 1) / float(seconds[-1] - seconds[0])
         # A rate that the time stamps contradict is of no use; one that they round is.
         rate = said if abs(said - measured) < 0.01 * measured else measured
     return float(rate) if math.isfinite(rate) and rate > 0 else DEFAULT_FPS
