@@ -154,7 +154,7 @@ def tracklets(
     """Return one row, and one unit vector, for each track of each camera.
 
     `table` has columns camera, track, frame, time and confidence; `vectors` (N, D) go with its
-    rows, NaN where a box has none. A row may also stand for several boxes (pipeline.Averages):
+    rows, NaN where a box has none. A row may also stand for several boxes (averages.Averages):
     columns frames, how many, and end and last, the time and frame of the last of them. The result
     has camera, track, start, end (seconds), first, last (frames) and frames, the number of vectors;
     tracks of fewer than `shortest` are left out.

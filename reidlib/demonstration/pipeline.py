@@ -53,13 +53,10 @@ class Clip:
             stamps = [(i, at) for i, at, _ in video.read(self.path, stop=self.about.frames)]
             frames, times = np.array(stamps, float).T
             times = times + self.start
-        else:  # in the order of frames
+        else:
             frames, times = self.table["frame"].to_numpy(), self.table["time"].to_numpy()
-        last = len(frames) - 1
-        before = np.clip(np.searchsorted(frames, frame, "right") - 1, 0, last)
-        after = np.clip(np.searchsorted(frames, frame), 0, last)
-        share = (np.asarray(frame) - frames[before]) / np.maximum(frames[after] - frames[before], 1)
-        return times[before] + np.clip(share, 0, 1) * (times[after] - times[before])
+        frames, first = np.unique(frames, return_index=True)
+        return np.interp(frame, frames, times[first])
 
 
 class Samples:
@@ -184,8 +181,8 @@ def clips(
 def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
     """Detect, track in two passes and embed the people of one clip; fills table, samples, crops.
 
-    Memory grows by about 80 MB an hour of ten people: boxes take 45 bytes each, vectors are
-    averaged over spans of time, and crops are bounded.
+    To keep memory small over hours, boxes take 45 bytes each, vectors wait in a file and are then
+    averaged over spans of time, and the number of crops is bounded.
     """
     started, crops, means = time.perf_counter(), Samples(), averages.Averages()
     found = tracking.track_recording(

@@ -65,13 +65,6 @@ class Recording(NamedTuple):
     vectors: np.ndarray
     first: np.ndarray
 
-    def embeddings(self) -> np.ndarray:
-        """Return a vector for each row of `table`, float32, NaN where a box was filled in."""
-        rows = self.table["row"].to_numpy()
-        found = np.full((len(rows), self.vectors.shape[1]), np.nan, np.float32)
-        found[rows >= 0] = self.vectors[rows[rows >= 0]]
-        return found
-
 
 def track_recording(
     source,
@@ -98,8 +91,7 @@ def track_recording(
                 blank += len(found)
                 continue
             rows = np.full((blank + len(found), width), np.nan, np.float16)
-            if vectors.shape[1]:
-                rows[blank:] = vectors
+            rows[blank:] = _widen(vectors, width)
             file.write(rows.tobytes())
             blank = 0
         file.flush()

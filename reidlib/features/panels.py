@@ -43,15 +43,15 @@ def crops(
         small = transforms.resize(boxes.crop(frame, [box], padding)[0], (height, height // 2))
         seen = backgrounds[background](transforms.to_batch([small], extractor.size))
         junk = ranking.junk([pid], [camid], pids, camids)
-        order, away = distances.top(extractor(seen), vectors, len(vectors), junk=junk)
-        order, away = order[0][order[0] >= 0], away[0]
+        order, to_gallery = distances.top(extractor(seen), vectors, len(vectors), junk=junk)
+        order, to_gallery = order[0][order[0] >= 0], to_gallery[0]
         right = pids[order] == pid
         first = int(right.argmax())
         sentence = (
             f"The first picture of the same person is number <b>{first + 1}</b> of {len(order)}, "
-            f"at distance {away[first]:.2f}; {right[:k].sum()} of the first {k} are right."
+            f"at distance {to_gallery[first]:.2f}; {right[:k].sum()} of the first {k} are right."
         )
-        captions = [f"{d:.2f}, c{c}" for d, c in zip(away[:k], camids[order[:k]])]
+        captions = [f"{d:.2f}, c{c}" for d, c in zip(to_gallery[:k], camids[order[:k]])]
         nearest = datasets.read_images(table.path.iloc[order[:k]], extractor.size)
         names = ["what is seen"]
         return model_plots.rank_grid(seen, [nearest], [right[:k]], [captions], names), sentence
@@ -84,10 +84,10 @@ def colours(images: np.ndarray, names: Sequence[str], pids: Sequence[int]) -> Pa
         ]
         everybody = histograms.stripes(images, space, stripes, bins, **how)
         again = histograms.stripes(pair[1][None], space, stripes, bins, **how)
-        away = distances.distances(again, everybody)[0]
-        nearer = (away[pids != pids[row]] < away[row]).sum()
+        to_all = distances.distances(again, everybody)[0]
+        nearer = (to_all[pids != pids[row]] < to_all[row]).sum()
         sentence = (
-            f"From the person in other light to the same picture: {away[row]:.2f}. "
+            f"From the person in other light to the same picture: {to_all[row]:.2f}. "
             f"<b>{nearer} of {(pids != pids[row]).sum()} pictures of other people are nearer.</b>"
         )
         fill = plots.hues(bins) if (space, channel) == ("hsv", 1) else None
