@@ -106,12 +106,13 @@ def test_linking_survives_every_control_and_scores_what_it_shows(tracklets, vect
         np.column_stack([np.linspace(row.start, row.end, 5), np.full((5, 2), row.identity)])
         for row in tracklets.itertuples()
     ]
-    panel = panels.linking(tracklets, vectors, places, lambda numbers: 1 / max(numbers), 0.1)
+    knowledge = {"the clock": {}, "the ground as well": {"positions": places}}
+    panel = panels.linking(tracklets, vectors, knowledge, lambda numbers: 1 / max(numbers), 0.1)
     assert "4 people; IDF1 over all cameras 0.250" in panel.message.value
     panel.controls["threshold"].value = 0.0  # only two tracks look exactly alike
     assert "6 people; IDF1 over all cameras 0.167" in panel.message.value
     assert sweep(panel) > 5
-    assert "error" not in panels.linking(tracklets, vectors, None, len).message.value
+    assert panel.controls["known"].options == ("the clock", "the ground as well")
 
 
 @pytest.fixture

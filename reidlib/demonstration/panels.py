@@ -70,18 +70,18 @@ class Browser(ipywidgets.VBox):
 def linking(
     tracklets: pd.DataFrame,
     vectors: np.ndarray,
-    places: Sequence[np.ndarray] | None,
+    knowledge: Mapping[str, Mapping],
     score: Callable[[np.ndarray], float],
     threshold: float = 0.5,
 ) -> Panel:
     """Return a panel that links tracklets by other rules: the time line and how good it is.
 
-    `places` are positions as for `matching.link`; `score` turns identities into a number (IDF1).
+    `knowledge` names what is known of the place, each as keywords of `matching.link` (overlap,
+    travel, positions); the first is shown. `score` turns identities into a number (IDF1).
     """
 
-    def draw(threshold: float, ground: bool):
-        positions = places if ground else None
-        identity = matching.link(tracklets, vectors, threshold=threshold, positions=positions)
+    def draw(threshold: float, known: str):
+        identity = matching.link(tracklets, vectors, threshold=threshold, **knowledge[known])
         figure = plots.who_was_where(tracklets.assign(identity=identity))
         people = len(np.unique(identity))
         return figure, f"{people} people; IDF1 over all cameras {score(identity):.3f}."
@@ -91,7 +91,7 @@ def linking(
         live=False,
         dpi=70,
         threshold=ipywidgets.FloatSlider(threshold, min=0.0, max=1.2, step=0.02),
-        ground=ipywidgets.Checkbox(places is not None, description="use the ground plan"),
+        known=ipywidgets.Dropdown(options=list(knowledge), description="what is known"),
     )
 
 
