@@ -1,7 +1,5 @@
 """The commands: ``python -m reidlib COMMAND --help``."""
 
-from __future__ import annotations
-
 import os
 import sys
 import traceback

@@ -1,7 +1,5 @@
 """Files that come with the course, files fetched on demand, and files written safely."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import functools

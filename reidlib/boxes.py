@@ -1,7 +1,5 @@
 """Box geometry. A box is ``x1 y1 x2 y2`` in pixels, half-open: it covers x1 <= x < x2."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

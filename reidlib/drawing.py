@@ -1,7 +1,5 @@
 """Drawing on frames with OpenCV: light enough for every frame of a video."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 

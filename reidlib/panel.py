@@ -1,7 +1,5 @@
 """The frame that every panel stands in: controls above, a figure below, redrawn on each move."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import html

@@ -1,7 +1,5 @@
 """How figures look: colours everybody can tell apart, sizes that can be read on a projector."""
 
-from __future__ import annotations
-
 import functools
 import io
 import logging

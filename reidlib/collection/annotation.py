@@ -1,7 +1,5 @@
 """Identities given to tracks: naming, merging, splitting, and crops of the named."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figures of cameras: what they resolve at a distance, and the ground that they see."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where to put a camera: what it resolves at a distance, and the ground that it sees."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

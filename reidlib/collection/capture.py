@@ -1,7 +1,5 @@
 """Where frames come from: what a source is, and how files, addresses and webcams are opened."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -4,8 +4,6 @@ A table has a row an image and the columns path, pid, camid. pid -1 is junk (a b
 distractor, as in Market-1501; camid -1 means that nobody knows the camera.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 import warnings

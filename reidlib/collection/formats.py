@@ -1,7 +1,5 @@
 """Boxes and identities on disk: MOT Challenge text, Market-1501 names, CVAT for video 1.1."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Panels of lesson 01: a camera planner, quality thresholds, labelling, an augmentation bench."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 

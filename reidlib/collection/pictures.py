@@ -1,7 +1,5 @@
 """From decoded frames to RGB: deinterlaced, of square pixels, upright, in the right colours."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Figures of lesson 01: frames, cameras, quality, augmentation and the data set they make."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import cv2

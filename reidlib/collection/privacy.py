@@ -1,7 +1,5 @@
 """Footage of people: heads blurred, and a record of consent and of when to delete."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Is a clip fit for use? Measures of frames, and a verdict with reasons."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -1,7 +1,5 @@
 """Folders of frames: which images they hold, in which order, and when each was taken."""
 
-from __future__ import annotations
-
 import configparser
 import re
 from collections.abc import Callable

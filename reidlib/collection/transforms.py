@@ -3,8 +3,6 @@
 Images are (H, W, 3) uint8 RGB and are never changed in place.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Annotated films: every camera by itself, and all of them side by side."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator, Sequence

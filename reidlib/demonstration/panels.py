@@ -1,7 +1,5 @@
 """Panels of lesson 05: the query browser, the link between cameras, the multi-camera player."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """Figures of lesson 05: who was where when, who is who, and why two pictures match."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """One HTML page that holds everything, nothing from elsewhere: report.html.jinja, filled in."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import os

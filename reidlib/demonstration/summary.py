@@ -1,7 +1,5 @@
 """What the demo found, as figures, as numbers and as a page to read."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import math

@@ -1,7 +1,5 @@
 """What ties a box to a track: motion, overlap, appearance, and the assignment that weighs them."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 

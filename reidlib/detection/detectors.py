@@ -4,8 +4,6 @@ A detector works in two steps. `raw` runs the network and keeps every candidate;
 the confidence threshold and non-maximum suppression. A slider needs the network only once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import importlib

@@ -1,7 +1,5 @@
 """Panels of lesson 02: detection thresholds, a live loop and its screen, tracker parameters."""
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Mapping

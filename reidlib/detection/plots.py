@@ -1,7 +1,5 @@
 """Figures of lesson 02: detections, their scores, the cost matrix and tracks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scores for detections and tracks against ground truth."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 

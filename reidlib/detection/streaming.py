@@ -3,8 +3,6 @@
 Nothing is kept that was handed on, so that memory does not grow with the length of the video.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator

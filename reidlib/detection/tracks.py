@@ -1,7 +1,5 @@
 """What a tracker remembers: boxes that were seen, whose they are, and the scene of a frame."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A YOLO network run by OpenVINO directly, without torch: its input and its output."""
 
-from __future__ import annotations
-
 import ast
 from collections import deque
 from collections.abc import Callable, Sequence

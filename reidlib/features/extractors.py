@@ -4,8 +4,6 @@ Colour histograms, and networks by name or from a file. Rows are of unit length:
 two is their cosine similarity.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Colour histograms of horizontal body stripes, and how to leave the background out of them."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Panels of lesson 03: a crop and its nearest neighbours, colours in other light, fusion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets

@@ -1,7 +1,5 @@
 """Figures of lesson 03: crops, histograms, embeddings as a map, and what each choice gives."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

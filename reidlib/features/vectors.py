@@ -1,7 +1,5 @@
 """Vectors of a track, vectors of two kinds, and vectors on disk."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

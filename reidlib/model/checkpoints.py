@@ -1,7 +1,5 @@
 """Checkpoints: a training on disk, from which another process goes on to the same result."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Distances between feature vectors, the nearest of them, and k-reciprocal re-ranking."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """A network in use: images to its input, its embeddings, and its score on a data set."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

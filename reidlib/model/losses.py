@@ -5,8 +5,6 @@ Rows are scaled to unit length first, so that a margin means the same whatever t
 distances are Euclidean, 0 to 2 then. A batch without any pair or triplet gives a zero loss.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

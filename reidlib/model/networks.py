@@ -1,7 +1,5 @@
 """Networks: the course's tiny ResNet, torchvision backbones, and Siamese heads on top of them."""
 
-from __future__ import annotations
-
 import re
 import warnings
 import zipfile

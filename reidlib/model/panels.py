@@ -1,7 +1,5 @@
 """Panels of lesson 04: the toy world of losses, the training playground, the threshold chooser."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import ipywidgets

@@ -1,7 +1,5 @@
 """Figures of lesson 04: losses, training, rankings, thresholds and tuning."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Batches in which everybody has a partner: what metric losses need to compare."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

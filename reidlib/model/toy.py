@@ -1,7 +1,5 @@
 """The toy world of lesson 04: points on a plane instead of images, moved by a loss."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reidlib import style

@@ -3,8 +3,6 @@
 Everything random in an epoch comes from (seed, epoch), so an epoch begun anew repeats itself.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import sys

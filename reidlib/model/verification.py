@@ -1,7 +1,5 @@
 """Is this the same person: error rates and thresholds from genuine and impostor distances."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
