@@ -22,10 +22,12 @@ RIGHT, WRONG = BLUE, RED  # never the only cue: marks and line styles say the sa
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, INK)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = "osD^vP*X"
+LABEL = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}  # behind text on lines
 
 RC = {
     "font.size": 12,
     "axes.titlesize": 13,
+    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -69,6 +71,19 @@ def axes(width: float = 7.0, height: float = 4.2, rows: int = 1, columns: int = 
     return figure, figure.subplots(rows, columns, **kwargs)
 
 
+def tiles(count: int, columns: int, width: float, height: float):
+    """Return a new figure with `count` axes in rows of up to `columns`, and these axes.
+
+    Each takes `width` x `height` inches.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, cells = axes(columns * width, rows * height, rows, columns, squeeze=False)
+    for ax in cells.flat[count:]:
+        ax.set_axis_off()
+    return figure, cells.flat[:count]
+
+
 def encode(figure: matplotlib.figure.Figure, kind: str = "png", dpi: int = 100) -> bytes:
     """Return a figure as the bytes of a PNG or JPEG file, its empty margins cut off."""
     buffer = io.BytesIO()
@@ -103,7 +118,7 @@ def show(ax, image: np.ndarray, title: str = "", size: float = 11, **kwargs) -> 
     ax.grid(False)
     ax.spines[:].set_visible(False)
     if title:
-        ax.set_title(title, fontsize=size)
+        ax.set_title(title, fontsize=size, loc="center")
 
 
 def heat_map(
@@ -166,16 +181,12 @@ def grid(
     """Show images in rows of `columns`, each `width` inches wide, with a title above each."""
     if not len(images):
         raise ValueError("no images to show; give at least one (H, W, 3) image")
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
     tallest = max(image.shape[0] / image.shape[1] for image in images)
-    height = rows * (width * tallest + (0.3 if titles else 0.05)) + (0.4 if title else 0)
-    figure, cells = axes(columns * width, height, rows, columns, squeeze=False)
-    for i, ax in enumerate(cells.flat):
-        if i < len(images):
-            show(ax, images[i], titles[i] if titles else "")
-        else:
-            ax.set_axis_off()
+    height = width * tallest + (0.3 if titles else 0.05)
+    figure, cells = tiles(len(images), columns, width, height)
+    for ax, image, name in zip(cells, images, titles or [""] * len(images)):
+        show(ax, image, name)
     if title:
         figure.suptitle(title)
+        figure.set_figheight(figure.get_figheight() + 0.4)
     return figure

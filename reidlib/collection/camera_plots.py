@@ -6,15 +6,8 @@ import numpy as np
 import pandas as pd
 
 from reidlib import style
-from reidlib.collection.cameras import (
-    LEVELS,
-    focal_pixels,
-    ground_view,
-    level,
-    person_pixels,
-    reach,
-)
-from reidlib.collection.cameras import pixels_per_metre as resolution
+from reidlib.collection import cameras
+from reidlib.collection.cameras import LEVELS
 
 LEVEL_COLOURS = (style.GREY, style.SKY, style.BLUE, style.GREEN, style.ORANGE)
 
@@ -28,22 +21,15 @@ def pixels_per_metre(
     `at` marks a distance, and says there what each camera resolves.
     """
     figure, ax = style.axes(8, 4.6)
+    beside = {"xytext": (10, 4), "textcoords": "offset points", "bbox": style.LABEL}
     for (name, line), colour, dash in zip(values.items(), style.SERIES, style.DASHES):
         ax.plot(distances, line, color=colour, ls=dash, label=name)
         if at is not None:
             here = float(np.interp(at, distances, line))
             ax.plot(at, here, "o", color=colour, ms=9)
-            ax.annotate(
-                f"{here:.0f} px/m",
-                (at, here),
-                (10, 4),
-                textcoords="offset points",
-                bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1},
-            )
+            ax.annotate(f"{here:.0f} px/m", (at, here), **beside)
     _level_axis(ax, distances[-1])
-    ax.set_title("What a camera resolves (levels of IEC 62676-4)", loc="left")
-    ax.set_xlim(distances[0], distances[-1])
-    ax.set_ylim(10, 1500)
+    ax.set(title="What a camera resolves (levels of IEC 62676-4)", xlim=distances[[0, -1]])
     ax.legend(loc="lower left")
     return figure
 
@@ -52,9 +38,8 @@ def _level_axis(ax, end: float) -> None:
     """Draw the levels of IEC 62676-4 across an axis of pixels per metre that ends at `end`."""
     for name, needed in LEVELS.items():
         ax.axhline(needed, color=style.GREY, lw=1, ls=":")
-        box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}
-        ax.text(end, needed, name, ha="right", va="bottom", color=style.INK, bbox=box)
-    ax.set(xlabel="distance, m", ylabel="pixels per metre", yscale="log")
+        ax.text(end, needed, name, ha="right", va="bottom", color=style.INK, bbox=style.LABEL)
+    ax.set(xlabel="distance, m", ylabel="pixels per metre", yscale="log", ylim=(10, 1500))
     ax.set_yticks([*LEVELS.values(), 500, 1000], minor=False)
     ax.set_yticks([], minor=True)
     ax.yaxis.set_major_formatter("{x:g}")
@@ -62,20 +47,20 @@ def _level_axis(ax, end: float) -> None:
 
 @style.styled
 def planner(
-    width: int, focal: float, height: float, tilt: float, distance: float, sensor: float = 4.8
+    width: int, focal: float, height: float, tilt: float, distance: float
 ) -> tuple[style.Figure, str]:
     """Draw a planned camera from the side, and the levels that it reaches along the ground.
 
-    `width` is in pixels, `focal` and `sensor` (its width) in millimetres, `height` and `distance`
-    in metres, `tilt` in degrees down; the image is 16 to 9. Returns the figure and a sentence on
-    a person at `distance`.
+    `width` is in pixels, `focal` in millimetres (on a sensor 4.8 wide), `height` and `distance` in
+    metres, `tilt` in degrees down; the image is 16 to 9. Returns the figure and a sentence on a
+    person at `distance`.
     """
-    pixels = focal_pixels(width, focal, sensor)
+    pixels = cameras.focal_pixels(width, focal, sensor=4.8)
     half = np.degrees(np.arctan(width * 9 / 16 / 2 / pixels))
     along = np.linspace(0.05, max(30.0, 1.3 * distance), 600)
     seen = np.abs(np.degrees(np.arctan2(height, along)) - tilt) <= half
-    values = np.where(seen, resolution(along, pixels, height, tilt), np.nan)
-    reached = np.where(seen, level(np.nan_to_num(values)), "")
+    values = np.where(seen, cameras.pixels_per_metre(along, pixels, height, tilt), np.nan)
+    reached = np.where(seen, cameras.level(np.nan_to_num(values)), "")
     figure, (side, curve) = style.axes(10, 5.8, 2, 1, sharex=True, height_ratios=[1, 1.4])
     for angle in np.radians([tilt - half, tilt + half]):
         side.plot(along, height - along * np.tan(angle), color=style.GREY, lw=1.4)
@@ -86,59 +71,52 @@ def planner(
     side.plot([distance] * 2, [0, 1.7], color=style.RED, lw=5, solid_capstyle="round")
     side.set(ylabel="height, m", ylim=(-0.5, max(height, 2) + 0.8), xlabel="")
     side.legend(loc="upper right", ncols=len(LEVELS), handlelength=1, columnspacing=1)
-    side.set_title("From the side: camera, field of view, a person of 1.7 m", loc="left")
+    side.set_title("From the side: camera, field of view, a person of 1.7 m")
     curve.plot(along, values, color=style.BLUE)
     _level_axis(curve, along[-1])
-    curve.set(xlim=(0, along[-1]), ylim=(10, 1500))
+    curve.set_xlim(0, along[-1])
     if not np.interp(distance, along, seen) > 0.5:
         return figure, f"At {distance:g} m the feet are outside the picture."
-    here = float(resolution(distance, pixels, height, tilt))
+    here = float(cameras.pixels_per_metre(distance, pixels, height, tilt))
     curve.plot(distance, here, "o", color=style.RED, ms=9)
-    tall = float(person_pixels(distance, pixels, height, tilt))
+    tall = float(cameras.person_pixels(distance, pixels, height, tilt))
     near = along[seen].min(initial=np.inf)
-    ends = reach(LEVELS["recognise"], pixels, height, tilt)
+    ends = cameras.reach(LEVELS["recognise"], pixels, height, tilt)
     upto = f"is reached from {near:.1f} to {ends:.1f} m" if ends > near else "is reached nowhere"
     return figure, (
-        f"At {distance:g} m: {here:.0f} pixels per metre ({level(here)}), a person is {tall:.0f} "
-        f"pixels tall. The level recognise {upto}."
+        f"At {distance:g} m: {here:.0f} pixels per metre ({cameras.level(here)}), a person is "
+        f"{tall:.0f} pixels tall. The level recognise {upto}."
     )
 
 
 @style.styled
 def cameras_from_above(
-    cameras: Mapping[str, Mapping],
+    calibrations: Mapping[str, Mapping],
     paths: pd.DataFrame | None = None,
     reach: float = 40.0,
     title: str = "Cameras from above",
 ) -> style.Figure:
     """Draw the ground that each calibrated camera sees, where views overlap, and people's paths.
 
-    `cameras` is name to calibration, see `ground_view`; `paths` has columns track, x, y in metres.
+    `calibrations` is name to camera, see `cameras.ground_view`; `paths` has columns track, x, y in
+    metres.
     """
     figure, ax = style.axes(7, 6)
-    for (name, camera), colour, dash in zip(cameras.items(), style.SERIES, style.DASHES):
-        outline = ground_view(camera, reach)
+    for (name, camera), colour, dash in zip(calibrations.items(), style.SERIES, style.DASHES):
+        outline = cameras.ground_view(camera, reach)
         eye = -np.asarray(camera["R"], float).T @ np.asarray(camera["t"], float).reshape(3)
         ax.fill(*outline.T, color=colour, alpha=0.16, lw=0)
         ax.plot(*np.vstack([outline, outline[:1]]).T, color=colour, ls=dash, lw=1.6)
         ax.plot(*eye[:2], "^", color=colour, ms=11, mec=style.INK)
-        ax.annotate(
-            f"{name}\n{eye[2]:.1f} m up",
-            eye[:2],
-            (0, -14),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            size=11,
-            bbox={"boxstyle": "round", "fc": "white", "ec": colour, "alpha": 0.9},
-        )
+        below = {"xytext": (0, -14), "textcoords": "offset points", "ha": "center", "va": "top"}
+        box = {"boxstyle": "round", "fc": "white", "ec": colour, "alpha": 0.9}
+        ax.annotate(f"{name}\n{eye[2]:.1f} m up", eye[:2], **below, size=11, bbox=box)
     if paths is not None:
         for person, path in paths.groupby("track"):
             ax.plot(path["x"], path["y"], color=style.colour(person), lw=1.5)
             ax.plot(path["x"].iloc[-1], path["y"].iloc[-1], "o", color=style.colour(person), ms=5)
-    ax.set(aspect="equal", xlabel="x, m", ylabel="y, m")
+    ax.set(aspect="equal", xlabel="x, m", ylabel="y, m", title=title)
     ax.margins(x=0.08, y=0.2)
-    ax.set_title(title, loc="left")
     return figure
 
 

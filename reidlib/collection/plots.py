@@ -18,12 +18,10 @@ def contact_sheet(
     return style.grid(images, [f"{t:.1f} s" for t in seconds], columns, 3.0, title)
 
 
-def augmentations(
-    original: np.ndarray, variants: Mapping[str, np.ndarray], columns: int = 6
-) -> style.Figure:
+def augmentations(original: np.ndarray, variants: Mapping[str, np.ndarray]) -> style.Figure:
     """Show one crop beside its augmented variants, given as name to image."""
-    images = [original, *variants.values()]
-    return style.grid(images, ["original", *variants], columns, 1.5)
+    shown = {"original": original, **variants}
+    return style.grid(list(shown.values()), list(shown), 6, 1.5)
 
 
 @style.styled
@@ -63,7 +61,7 @@ def _strip(ax, images: Sequence[np.ndarray], texts: Sequence[str], title: str) -
     tiles = [cv2.resize(image, (96, 192), interpolation=cv2.INTER_NEAREST) for image in images]
     edged = [np.pad(tile, ((0, 0), (3, 3), (0, 0)), constant_values=255) for tile in tiles]
     style.show(ax, np.concatenate(edged, axis=1), interpolation="bilinear")
-    ax.set_title(title, loc="left", fontsize=11)
+    ax.set_title(title, fontsize=11)
     for i, text in enumerate(texts):
         ax.text(102 * i + 51, 196, text, ha="center", va="top", size=9)
 
@@ -142,8 +140,8 @@ def normalisations(image: np.ndarray, ways: Mapping[str, np.ndarray]) -> style.F
     """Show an image and the histogram of its values after each way of normalising it."""
     import seaborn
 
-    figure = style.Figure(figsize=(3.2 + 3.1 * len(ways), 3.6))
-    cells = figure.subplots(1, 1 + len(ways), width_ratios=[0.7] + [1] * len(ways))
+    widths = [0.7] + [1] * len(ways)
+    figure, cells = style.axes(3.2 + 3.1 * len(ways), 3.6, 1, len(widths), width_ratios=widths)
     style.show(cells[0], image, "image")
     for ax, (name, values) in zip(cells[1:], ways.items()):
         for channel, colour, letter in zip(range(3), (style.RED, style.GREEN, style.BLUE), "RGB"):
@@ -151,7 +149,7 @@ def normalisations(image: np.ndarray, ways: Mapping[str, np.ndarray]) -> style.F
             line = {"element": "step", "fill": False, "color": colour, "lw": 2}
             seaborn.histplot(pixels, bins=32, label=letter, ax=ax, **line)
         mean, spread = np.mean(values), np.std(values)
-        ax.set_title(f"{name}\nmean {mean:.2f}, deviation {spread:.2f}")
+        ax.set_title(f"{name}\nmean {mean:.2f}, deviation {spread:.2f}", loc="center")
         ax.set(yticks=[], xlabel="value", ylabel="")
     cells[1].set_ylabel("pixels")
     cells[-1].legend(loc="upper right")
@@ -159,7 +157,7 @@ def normalisations(image: np.ndarray, ways: Mapping[str, np.ndarray]) -> style.F
 
 
 @style.styled
-def dataset(tables: Mapping[str, pd.DataFrame], title: str = "") -> style.Figure:
+def dataset(tables: Mapping[str, pd.DataFrame]) -> style.Figure:
     """Show identities per camera and images per identity of a data set's parts.
 
     `tables` is part (train, query, gallery) to a table with columns pid and camid; distractors and
@@ -174,10 +172,8 @@ def dataset(tables: Mapping[str, pd.DataFrame], title: str = "") -> style.Figure
         for name, table in known.items()
     )
     seen = everybody.groupby(["part", "camid"], sort=False)["pid"].nunique().reset_index()
-    colours = style.SERIES[: seen["part"].nunique()]
-    seaborn.barplot(
-        seen, x="camid", y="pid", hue="part", palette=colours, saturation=1, gap=0.1, ax=left
-    )
+    look = {"palette": style.SERIES[: seen["part"].nunique()], "saturation": 1, "gap": 0.1}
+    seaborn.barplot(seen, x="camid", y="pid", hue="part", ax=left, **look)
     for (name, table), colour, dash in zip(known.items(), style.SERIES, style.DASHES):
         counts = table["pid"].value_counts()
         bins = np.arange(0.5, max(counts.max(), 8) + 1.5, max(1, counts.max() // 24))
@@ -188,5 +184,5 @@ def dataset(tables: Mapping[str, pd.DataFrame], title: str = "") -> style.Figure
     left.legend(loc="lower left", bbox_to_anchor=(0, 1), title="")
     right.set(xlabel="images of one identity", ylabel="identities")
     right.legend(loc="lower left", bbox_to_anchor=(0, 1))
-    figure.suptitle(title or "The data set")
+    figure.suptitle("The data set")
     return figure

@@ -7,7 +7,12 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from reidlib import style
+from reidlib.boxes import BOX
 from reidlib.drawing import ink
+
+PRECISION_AND_RECALL = {
+    "xlabel": "recall", "ylabel": "precision", "xlim": (0, 1.02), "ylim": (0, 1.05)
+}  # fmt: skip
 
 
 @style.styled
@@ -21,14 +26,10 @@ def detections(
 
     `found` is a name to a table x1 y1 x2 y2 confidence; `truth` has x1 y1 x2 y2.
     """
-    columns = min(columns, len(found))
-    rows = -(-len(found) // columns)
-    width = 8 if columns == 1 else 5
-    height = rows * (width * image.shape[0] / image.shape[1] + 0.4)
-    figure, cells = style.axes(columns * width, height, rows, columns, squeeze=False)
-    for ax in cells.flat[len(found) :]:
-        ax.set_axis_off()
-    for ax, (name, table) in zip(cells.flat, found.items()):
+    width = 8 if min(columns, len(found)) == 1 else 5
+    height = width * image.shape[0] / image.shape[1] + 0.4
+    figure, cells = style.tiles(len(found), columns, width, height)
+    for ax, (name, table) in zip(cells, found.items()):
         style.show(ax, image, f"{name}: {len(table)} boxes", 13)
         _draw_boxes(ax, table, truth)
     if truth is not None:
@@ -38,9 +39,9 @@ def detections(
 
 def _draw_boxes(ax, table: pd.DataFrame, truth: pd.DataFrame | None) -> None:
     if truth is not None:
-        for x1, y1, x2, y2 in truth[["x1", "y1", "x2", "y2"]].to_numpy():
+        for x1, y1, x2, y2 in truth[BOX].to_numpy():
             ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=4.5))
-    for x1, y1, x2, y2, score in table[["x1", "y1", "x2", "y2", "confidence"]].to_numpy():
+    for x1, y1, x2, y2, score in table[[*BOX, "confidence"]].to_numpy():
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
         box = {"fc": style.ORANGE, "ec": "none", "pad": 0.8}
         ax.text(x1, y1, f"{score:.2f}".lstrip("0"), size=9, va="bottom", clip_on=True, bbox=box)
@@ -68,8 +69,7 @@ def thresholds(
         ax.plot(*at, "o", color=style.BLUE, ms=11, mec=style.INK)
         words = f"confidence {confidence:.2f}:\nrecall {at[0]:.2f}\nprecision {at[1]:.2f}"
         ax.text(0.05, 0.08, words, transform=ax.transAxes)
-    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
-    ax.set_title("All frames: the chosen point", loc="left")
+    ax.set(**PRECISION_AND_RECALL, title="All frames: the chosen point")
     return figure
 
 
@@ -91,9 +91,8 @@ def precision_recall(
             ax.plot(*at, "o", color=colour, ms=11, mec=style.INK)
             name = f"{name}: recall {at[0]:.2f}, precision {at[1]:.2f}"
         ax.plot(recall, precision, color=colour, ls=dash, label=name)
-    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
     chosen = "" if confidence is None else f" (points: confidence at least {confidence:.2f})"
-    ax.set_title(f"Precision and recall{chosen}", loc="left")
+    ax.set(**PRECISION_AND_RECALL, title=f"Precision and recall{chosen}")
     ax.legend(loc="lower left")
     return figure
 
@@ -126,7 +125,7 @@ def cost_matrix(
         for i, j in pairs:
             ax.add_patch(Rectangle((j + 0.03, i + 0.05), 0.94, 0.9, fill=False, ec=style.RED, lw=3))
         total = sum(cost[i, j] for i, j in pairs)
-        ax.set_title(f"{name}: {len(pairs)} pairs, cost {total:.2f}", size=12)
+        ax.set_title(f"{name}: {len(pairs)} pairs, cost {total:.2f}", size=12, loc="center")
         ax.set(xlabel="detections", ylabel="tracks")
     return figure
 
@@ -158,30 +157,25 @@ def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figu
     ax.set_yticks(range(len(order)), [str(person) for person in order], fontsize=10)
     ax.set(xlabel="time, s", ylabel="true person", ylim=(len(order) - 0.4, -0.6))
     ax.grid(axis="y", visible=False)
-    count = int(matched.switch.sum())
-    ax.set_title(f"{len(order)} people, {count} identity switches (crosses)", loc="left")
+    ax.set_title(f"{len(order)} people, {matched.switch.sum()} identity switches (crosses)")
     return figure
 
 
 @style.styled
 def motion(
-    seconds: np.ndarray,
-    measured: np.ndarray,
-    predicted: np.ndarray,
-    deviation: np.ndarray,
-    label: str = "x of the centre, pixels",
+    seconds: np.ndarray, measured: np.ndarray, predicted: np.ndarray, deviation: np.ndarray
 ) -> style.Figure:
     """Plot what a Kalman filter predicted, with two standard deviations, over what was measured.
 
-    All are (N,); `measured` is NaN where the filter got no box.
+    All are (N,), the last three in pixels; `measured` is NaN where the filter got no box.
     """
     figure, ax = style.axes(9, 3.8)
     low, high = predicted - 2 * deviation, predicted + 2 * deviation
     ax.fill_between(seconds, low, high, color=style.SKY, alpha=0.35, lw=0, label="two deviations")
     ax.plot(seconds, predicted, color=style.BLUE, label="predicted")
     ax.plot(seconds, measured, "o", color=style.ORANGE, ms=4.5, label="box found")
-    ax.set(xlabel="time, s", ylabel=label)
-    ax.set_title("The prediction for each frame, made before the frame was seen", loc="left")
+    ax.set(xlabel="time, s", ylabel="x of the centre, pixels")
+    ax.set_title("The prediction for each frame, made before the frame was seen")
     ax.legend(loc="best")
     return figure
 
@@ -195,7 +189,7 @@ def delays(runs: Mapping[str, pd.DataFrame]) -> style.Figure:
         ax.plot(run.time, run.delay, mark, ls=dash, color=colour, ms=3.5, lw=1.4, label=name)
     top = max((run.delay.max() for run in runs.values() if len(run)), default=0)
     ax.set(xlabel="time of the frame, s", ylabel="delay, s", ylim=(0, 1.15 * max(top, 0.05)))
-    ax.set_title("How old a frame is when its result is there", loc="left")
+    ax.set_title("How old a frame is when its result is there")
     ax.legend(loc="upper left")
     return figure
 
@@ -221,25 +215,17 @@ def scores(table: pd.DataFrame) -> style.Figure:
 
 
 @style.styled
-def trajectories(
-    table: pd.DataFrame, image: np.ndarray, identity: str = "track", title: str = ""
-) -> style.Figure:
-    """Draw where each person's feet went on the image; a dot is the end, the number is the track.
+def trajectories(table: pd.DataFrame, image: np.ndarray) -> style.Figure:
+    """Draw where each person's feet went on the image; the number, at the end, is the track.
 
-    `table` has columns frame, x1 y1 x2 y2 (pixels) and `identity`.
+    `table` has columns frame, track and x1 y1 x2 y2 (pixels).
     """
     figure, ax = style.axes(8, 8 * image.shape[0] / image.shape[1] + 0.4)
-    style.show(ax, image // 2 + 110, title or "Where people walked", 13)
-    for name, path in table.sort_values("frame").groupby(identity):
-        x, y = (path["x1"] + path["x2"]) / 2, path["y2"]
-        ax.plot(x, y, color=style.colour(name), lw=2.5)
-        ax.text(
-            x.iloc[-1],
-            y.iloc[-1],
-            str(name),
-            size=10,
-            clip_on=True,
-            bbox={"boxstyle": "circle,pad=.2", "fc": "white", "ec": style.colour(name), "lw": 2},
-        )
+    style.show(ax, image // 2 + 110, "Where people walked", 13)
+    for track, path in table.sort_values("frame").groupby("track"):
+        x, y = ((path["x1"] + path["x2"]) / 2).to_numpy(), path["y2"].to_numpy()
+        ax.plot(x, y, color=style.colour(track), lw=2.5)
+        box = {"boxstyle": "circle,pad=.2", "fc": "white", "ec": style.colour(track), "lw": 2}
+        ax.text(x[-1], y[-1], str(track), size=10, clip_on=True, bbox=box)
     ax.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0))
     return figure

@@ -19,9 +19,9 @@ def variants(
     captions = captions or {}
     heights = [max(image.shape[0] / image.shape[1] for image in row) for row in rows.values()]
     columns = max(len(row) for row in rows.values())
-    size = 1.2 * columns + 0.6, 1.2 * sum(heights) + 0.3 * len(captions)
-    figure = style.Figure(figsize=size)
-    cells = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    width, height = 1.2 * columns + 0.6, 1.2 * sum(heights) + 0.3 * len(captions)
+    shape = {"height_ratios": heights, "squeeze": False}
+    figure, cells = style.axes(width, height, len(rows), columns, **shape)
     for ax in cells.flat:
         ax.set_axis_off()
     for line, (name, images) in zip(cells, rows.items()):
@@ -46,10 +46,9 @@ def stripe_histograms(
     has one a bin, such as its hue.
     """
     stripes = len(histograms[0])
-    figure = style.Figure(figsize=(9, 2.7 * len(crops)))
-    cells = figure.subplots(
-        len(crops), 1 + stripes, width_ratios=[0.8] + [1] * stripes, squeeze=False
-    )
+    widths = [0.8] + [1] * stripes
+    shape = {"rows": len(crops), "columns": 1 + stripes, "width_ratios": widths, "squeeze": False}
+    figure, cells = style.axes(9, 2.7 * len(crops), **shape)
     top = max(np.max(values) for values in histograms)
     for i, (row, crop, values) in enumerate(zip(cells, crops, histograms)):
         style.show(row[0], crop, names[i] if names else "")
@@ -61,7 +60,7 @@ def stripe_histograms(
             ax.bar(range(len(stripe)), stripe, 1.0, color=fill, **edge)
             ax.set(ylim=(0, top * 1.05), yticks=[], xticks=[])
             if i == 0 and stripes > 1:
-                ax.set_title(f"stripe {j + 1}", fontsize=11)
+                ax.set_title(f"stripe {j + 1}", fontsize=11, loc="center")
     for ax in cells[-1, 1:]:
         ax.set_xlabel(xlabel)
     return figure
@@ -94,7 +93,6 @@ def embedding_map(
     camids: Sequence | None = None,
     how: str = "pca",
     by: str = "person",
-    seed: int = 0,
     title: str = "",
 ) -> style.Figure:
     """Draw vectors (N, D) as points on a plane: colour is the person, the marker the camera.
@@ -104,7 +102,7 @@ def embedding_map(
     """
     if by not in ("person", "camera"):
         raise ValueError(f"by={by!r}; choose 'person' or 'camera'")
-    points = project(vectors, how, seed)
+    points = project(vectors, how)
     pids = np.asarray(pids)
     camids = np.zeros(len(points), int) if camids is None else np.asarray(camids)
     cameras = sorted(set(camids.tolist()))
@@ -118,15 +116,10 @@ def embedding_map(
         ax.scatter(*points[here].T, s=46, c=colours, marker=marker, ec=style.INK, lw=0.6, alpha=0.9)
     people = pd.unique(pids)
     if by == "person" and len(people) <= 40:
+        box = {"boxstyle": "round,pad=.2", "fc": "white", "ec": "none", "alpha": 0.75}
         for person in people:
-            ax.text(
-                *np.median(points[pids == person], axis=0),
-                str(person),
-                size=11,
-                ha="center",
-                va="center",
-                bbox={"boxstyle": "round,pad=.2", "fc": "white", "ec": "none", "alpha": 0.75},
-            )
+            x, y = np.median(points[pids == person], axis=0)
+            ax.text(x, y, str(person), size=11, ha="center", va="center", bbox=box)
     if len(cameras) > 1:
         fill = style.SERIES if by == "camera" else ["white"] * len(cameras)
         handles = [
@@ -135,10 +128,9 @@ def embedding_map(
         ]
         names = [f"camera {camera}" for camera in cameras]
         ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1, 1))
-    ax.set(xticks=[], yticks=[])
     name = {"pca": "PCA", "tsne": "t-SNE"}[how]
     default = f"Embeddings of {len(people)} people as a map ({name}), coloured by {by}"
-    ax.set_title(title or default, loc="left")
+    ax.set(xticks=[], yticks=[], title=title or default)
     return figure
 
 
@@ -168,10 +160,9 @@ def bars(
         ax.text(ends[name] + longest * 0.025, row, text, va="center")
         ax.axhline(row, color=style.GREY, lw=0.6, ls=":", zorder=0)
     ax.set(xlabel=xlabel, ylabel="", xlim=(0, longest * (1.12 if limit is None else 1.1)))
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.grid(False, axis="y")
     note = " (line: 95 % interval)" if intervals else ""
-    ax.set_title(f"{title}{note}", loc="left")
+    ax.set(ylim=(len(names) - 0.5, -0.5), title=f"{title}{note}")
+    ax.grid(False, axis="y")
     return figure
 
 
@@ -190,9 +181,8 @@ def curve(
     `values` is name to a line; `intervals` name to (low, high) lines, shaded; `chosen` marks an x.
     """
     figure, ax = style.axes(7.4, 4.4)
-    for (name, line), colour, dash, marker in zip(
-        values.items(), style.SERIES, style.DASHES, style.MARKERS
-    ):
+    looks = zip(style.SERIES, style.DASHES, style.MARKERS)
+    for (name, line), (colour, dash, marker) in zip(values.items(), looks):
         ax.plot(x, line, color=colour, ls=dash, marker=marker, label=name)
         if intervals and name in intervals:
             ax.fill_between(x, *intervals[name], color=colour, alpha=0.15, lw=0)
@@ -200,9 +190,8 @@ def curve(
             here = float(np.interp(chosen, x, line))
             ax.plot(chosen, here, "o", ms=13, mfc="none", mec=style.INK, mew=2)
             ax.annotate(f"{here:.3f}", (chosen, here), (9, 9), textcoords="offset points")
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.margins(y=0.15)
-    ax.set_title(title, loc="left")
     if len(values) > 1:
         ax.legend()
     return figure
@@ -218,7 +207,7 @@ def fusion(
 
 
 @style.styled
-def costs(table: pd.DataFrame, cost: str, score: str, title: str = "") -> style.Figure:
+def costs(table: pd.DataFrame, cost: str, score: str) -> style.Figure:
     """Compare methods by what they give and what they cost: a row a method, two columns of bars.
 
     `table` is indexed by the method's name; `cost` is drawn on a logarithmic axis.
@@ -238,7 +227,7 @@ def costs(table: pd.DataFrame, cost: str, score: str, title: str = "") -> style.
     takes.set_xscale("log")
     takes.set_xlim(table[cost].min() / 3, table[cost].max() * 4)
     gives.invert_yaxis()
-    figure.suptitle(title or "What features give, and what they cost")
+    figure.suptitle("What features give, and what they cost")
     return figure
 
 

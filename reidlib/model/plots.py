@@ -45,27 +45,21 @@ def forces(
         ring = points[anchor] + radius * np.column_stack([np.cos(turn), np.sin(turn)])
         ax.plot(*ring.T, color=style.GREY, ls=dash, lw=1.6, label=name)
         ax.plot(*points[anchor], "o", ms=20, mfc="none", mec=style.INK, mew=2)
-    ax.set(aspect="equal")
+    ax.set(aspect="equal", title=title or "What the loss pushes and pulls")
     ax.margins(0.18)
-    ax.set_title(title or "What the loss pushes and pulls", loc="left")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, columnspacing=1)
     return figure
 
 
 @style.styled
-def training(history: pd.DataFrame, x: str = "epoch") -> style.Figure:
-    """Plot every numeric column of a training history against `x`, a panel each."""
-    names = [name for name in history.select_dtypes("number") if name != x]
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure, cells = style.axes(3.7 * columns, 2.9 * rows, rows, columns, squeeze=False)
-    for ax in cells.flat[len(names) :]:
-        ax.set_axis_off()
-    for ax, name, colour in zip(cells.flat, names, style.SERIES * 9):
-        seen = history[[x, name]].dropna()
-        ax.plot(seen[x], seen[name], color=colour, marker="o", ms=4)
-        ax.set_title(name.replace("_", " "), loc="left")
-        ax.set_xlabel(x)
+def training(history: pd.DataFrame) -> style.Figure:
+    """Plot every numeric column of a training history against the epoch, a panel each."""
+    columns = history.set_index("epoch").select_dtypes("number")
+    figure, cells = style.tiles(columns.shape[1], 3, 3.7, 2.9)
+    for ax, (name, values), colour in zip(cells, columns.items(), style.SERIES * 9):
+        seen = values.dropna()
+        ax.plot(seen.index, seen, color=colour, marker="o", ms=4)
+        ax.set(title=name.replace("_", " "), xlabel="epoch")
     return figure
 
 
@@ -85,8 +79,7 @@ def cmc(
             low, high = (np.asarray(side)[:ranks] for side in intervals[name])
             ax.fill_between(at, low, high, color=colour, alpha=0.15, lw=0)
     ax.set(xlabel="rank k", ylabel="found among the first k", ylim=(0, 1.03), xlim=(1, ranks))
-    ax.set_xticks([1, *range(5, ranks + 1, 5)])
-    ax.set_title("Cumulative match characteristic (CMC)", loc="left")
+    ax.set(xticks=[1, *range(5, ranks + 1, 5)], title="Cumulative match characteristic (CMC)")
     ax.legend(loc="lower right")
     return figure
 
@@ -125,7 +118,7 @@ def rank_grid(
                 "junk": ("junk", style.GREY, ":"),
             }[right[i][j]]
             style.show(ax, ranked[i][j])
-            ax.set_title(above, fontsize=12, color=edge, weight="bold")
+            ax.set_title(above, fontsize=12, color=edge, weight="bold", loc="center")
             style.frame(ax, edge, 4, line)
             if captions:
                 ax.set_xlabel(captions[i][j], fontsize=9, labelpad=2)
@@ -143,22 +136,19 @@ def distances(
 
     figure, ax = style.axes(7.4, 4.2)
     bins = np.linspace(min(same.min(), different.min()), max(same.max(), different.max()), 60)
+    look = {"bins": bins, "stat": "density", "element": "step", "lw": 1.6, "alpha": 0.35, "ax": ax}
     for values, name, colour, hatch in (
         (same, "same person", style.RIGHT, ""),
         (different, "different people", style.WRONG, "///"),
     ):
-        look = {"color": colour, "edgecolor": colour, "hatch": hatch, "lw": 1.6, "alpha": 0.35}
         label = f"{name} ({len(values):,} pairs)"
-        seaborn.histplot(
-            values, bins=bins, stat="density", element="step", label=label, ax=ax, **look
-        )
+        seaborn.histplot(values, label=label, color=colour, ec=colour, hatch=hatch, **look)
     if threshold is not None:
         missed, wrong = np.mean(same > threshold), np.mean(different <= threshold)
         label = f"threshold {threshold:.2f}: misses {missed:.1%}, false matches {wrong:.2%}"
         ax.axvline(threshold, color=style.INK, ls="--", label=label)
-    ax.set(xlabel="distance", ylabel="density", yticks=[])
+    ax.set(xlabel="distance", ylabel="density", yticks=[], title=title or "Same or different?")
     ax.margins(y=0.35)
-    ax.set_title(title or "Same or different?", loc="left")
     ax.legend(loc="upper left")
     return figure
 
@@ -186,9 +176,8 @@ def roc(
     rates = [np.asarray(false, float) for false, _ in curves.values()]
     lowest = min(np.min(rate[rate > 0], initial=1.0) for rate in rates)
     ax.set(xscale="log", xlim=(max(lowest, 1e-5), 1), ylim=(0, 1.03))
-    ax.set(xlabel="false match rate", ylabel="true match rate")
     at = "" if chosen is None else f" (at a false match rate of {chosen:g})"
-    ax.set_title(f"Which threshold?{at}", loc="left")
+    ax.set(xlabel="false match rate", ylabel="true match rate", title=f"Which threshold?{at}")
     ax.legend(loc="best")
     return figure
 
@@ -208,27 +197,19 @@ def matrix(
     """Draw a matrix as a heat map; cells bear their value when there are at most 15 a side."""
     values = np.asarray(values, float)
     height, width = values.shape
-    cell = 0.62 if max(height, width) <= 15 else 0.3 if max(height, width) <= 40 else 0.12
-    size = max(5.0, cell * width + 2.6), max(3.8, cell * height + 1.6)
-    figure, ax = style.axes(*size)
-    whole = np.allclose(values, np.round(values), equal_nan=True)  # counts, from none upwards
-    digits = ".0f" if whole else ".2f"
-    style.heat_map(
-        ax,
-        values,
-        rows,
-        columns,
-        digits if max(height, width) <= 15 else None,
-        label or " ",
-        cmap="Blues" if dark_is_high else "Blues_r",
-        vmin=0 if whole else None,
-        annot_kws={"size": 11},
-        bar={"ticks": MaxNLocator("auto", integer=True)} if whole else {},
-    )
+    largest = max(height, width)
+    cell = 0.62 if largest <= 15 else 0.3 if largest <= 40 else 0.12
+    figure, ax = style.axes(max(5.0, cell * width + 2.6), max(3.8, cell * height + 1.6))
+    look = {"cmap": "Blues" if dark_is_high else "Blues_r", "annot_kws": {"size": 11}}
+    digits = ".2f"
+    if np.allclose(values, np.round(values), equal_nan=True):  # counts, from none upwards
+        look |= {"vmin": 0, "bar": {"ticks": MaxNLocator("auto", integer=True)}}
+        digits = ".0f"
+    texts = digits if largest <= 15 else None
+    style.heat_map(ax, values, rows, columns, texts, label or " ", **look)
     if best is not None:
         ax.add_patch(Rectangle(best[::-1], 1, 1, fill=False, ec=style.RED, lw=3, clip_on=False))
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title(title, loc="left")
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     return figure
 
 
@@ -247,13 +228,11 @@ def confusion(
 
 
 def distance_matrix(
-    values: np.ndarray, rows: Sequence, columns: Sequence, title: str = ""
+    values: np.ndarray, rows: Sequence, columns: Sequence, title: str = "Distances: dark is alike"
 ) -> style.Figure:
     """Draw distances between queries (rows) and gallery (columns); dark is near."""
-    title = title or "Distances: dark is alike"
-    return matrix(
-        values, rows, columns, "gallery", "query", title, dark_is_high=False, label="distance"
-    )
+    look = {"dark_is_high": False, "label": "distance"}
+    return matrix(values, rows, columns, "gallery", "query", title, **look)
 
 
 def tuning(table: pd.DataFrame, row: str, column: str, score: str = "mAP") -> style.Figure:
@@ -261,16 +240,7 @@ def tuning(table: pd.DataFrame, row: str, column: str, score: str = "mAP") -> st
     pivot = table.pivot_table(index=row, columns=column, values=score, aggfunc="mean")
     best = np.unravel_index(np.nanargmax(pivot.to_numpy()), pivot.shape)
     title = f"{score} on validation identities (outlined: best)"
-    return matrix(
-        pivot.to_numpy(),
-        list(pivot.index),
-        list(pivot.columns),
-        column,
-        row,
-        title,
-        best,
-        label=score,
-    )
+    return matrix(pivot, pivot.index, pivot.columns, column, row, title, best, label=score)
 
 
 SHOWN = 12  # people in a map, a confusion matrix
