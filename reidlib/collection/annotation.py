@@ -1,6 +1,6 @@
 """Identities given to tracks: naming, merging, splitting, and crops of the named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,7 @@ def name_tracks(table: pd.DataFrame, names: Mapping) -> pd.DataFrame:
     """
     boxes.require(table, ["frame", "track"])
     keys = list(zip(table.camera, table.track)) if "camera" in table else table.track.tolist()
-    known = set(keys)
-    unknown = [key for key in names if key not in known]
-    if unknown:
-        raise ValueError(f"no such track: {unknown}; the table has {sorted(known)}")
+    _require_known(names, keys)
     named = table.assign(pid=np.array([names.get(key, -1) for key in keys], int))
     _refuse_conflicts(named[named.pid >= 0], "pid")
     return named
@@ -38,9 +35,7 @@ def merge_tracks(table: pd.DataFrame, tracks: Sequence[int]) -> pd.DataFrame:
     Raises ValueError for unknown tracks, and when two of them share a frame.
     """
     boxes.require(table, ["frame", "track"])
-    unknown = sorted(set(tracks) - set(table.track))
-    if unknown:
-        raise ValueError(f"no such track: {unknown}; the table has {sorted(set(table.track))}")
+    _require_known(tracks, table.track)
     chosen = table.track.isin(tracks)
     merged = table.assign(track=table.track.mask(chosen, min(tracks)))
     _refuse_conflicts(merged[chosen], "track")
@@ -68,7 +63,6 @@ def export_market(
     folder: str | Path,
     camid: int,
     every: int | str = 1,
-    padding: float = 0.0,
     sequence: int = 1,
 ) -> pd.DataFrame:
     """Cut named boxes (``pid`` 0 and up) out of a video as Market-1501 crops.
@@ -84,10 +78,8 @@ def export_market(
     check_length(named, source.about.frames, source)
     people_in, rows = dict(list(named.groupby("frame"))), []
     for frame, _, image in source.read(every):
-        if frame not in people_in:
-            continue
-        people = _visible(people_in[frame], image)
-        for pid, crop in zip(people.pid, boxes.crop(image, people[BOX], padding)):
+        people = _visible(people_in.get(frame, named[:0]), image)
+        for pid, crop in zip(people.pid, boxes.crop(image, people[BOX])):
             path = Path(folder) / formats.market_name(pid, camid, frame, sequence)
             encoding.write_image(path, crop)
             rows.append((str(path), int(pid), camid, frame))
@@ -103,6 +95,13 @@ def check_length(
             f"the table has frame {table.frame.max()}, but {source} has {length} frames from 0; "
             "do the two belong together?"
         )
+
+
+def _require_known(tracks: Iterable, known: Iterable) -> None:
+    known = set(known)
+    unknown = [track for track in tracks if track not in known]
+    if unknown:
+        raise ValueError(f"no such track: {unknown}; the table has {sorted(known)}")
 
 
 def _refuse_conflicts(table: pd.DataFrame, column: str) -> None:
@@ -121,12 +120,9 @@ def _refuse_conflicts(table: pd.DataFrame, column: str) -> None:
 
 def cut(source: capture.Source, table: pd.DataFrame, every: int = 5) -> dict[int, np.ndarray]:
     """Return crops of the boxes in every `every`-th frame, row of the table to (h, w, 3) image."""
-    crops: dict[int, np.ndarray] = {}
-    people_in = dict(list(table.groupby("frame")))
+    people_in, crops = dict(list(table.groupby("frame"))), {}
     for frame, _, image in video.read(source, every):
-        if frame not in people_in:
-            continue
-        people = _visible(people_in[frame], image)
+        people = _visible(people_in.get(frame, table[:0]), image)
         for row, crop in zip(people.index, boxes.crop(image, people[BOX])):
             crops[row] = crop.copy()  # a view would keep the whole frame in memory
     return crops

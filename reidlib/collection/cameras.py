@@ -1,5 +1,6 @@
 """Where to put a camera: what it resolves at a distance, and the ground that it sees."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reidlib.boxes import as_boxes
+from reidlib.boxes import BOX, as_boxes
 
 # Pixels per metre that an operator needs, IEC 62676-4:2014.
 LEVELS = {"monitor": 12.5, "detect": 25.0, "observe": 62.5, "recognise": 125.0, "identify": 250.0}
@@ -105,10 +106,10 @@ def _check_camera(camera: dict, which: str) -> None:
             raise ValueError(f"{which} has no {key}; expected {', '.join(SHAPES)}")
         try:
             value = np.array(camera[key])
+            good = value.dtype.kind in "iuf" and (np.abs(value.astype(float)) < LARGEST).all()
         except ValueError:  # rows of different lengths
-            value = np.array(None)
-        numbers = value.shape == shape and value.dtype.kind in "iuf"
-        if not numbers or not (np.abs(value.astype(float)) < LARGEST).all():
+            good = False
+        if not good or value.shape != shape:
             said = " x ".join(map(str, shape)) or "one"
             raise ValueError(
                 f"{which} has the {key} {str(camera[key])[:60]}; expected {said} numbers below 1e9"
@@ -143,31 +144,23 @@ def on_ground(boxes, camera: Mapping) -> np.ndarray:
     return points[:, :2] / points[:, 2:]
 
 
-def ground_view(camera: Mapping, reach: float = 40.0, step: int = 40) -> np.ndarray:
+def ground_view(camera: Mapping, reach: float = 40.0) -> np.ndarray:
     """Return the outline (metres, shape (N, 2)) of the ground that a calibrated camera sees.
 
     `camera` is as from `read_cameras`; the outline is cut `reach` metres from the camera.
     """
     K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
-    t = t.reshape(3)
     width, height = camera["width"], camera["height"]
-    across, down = np.linspace(0, width, step), np.linspace(0, height, step)
-    border = np.concatenate(
-        [
-            np.stack([across, np.full(step, height)], 1),
-            np.stack([np.full(step, width), down[::-1]], 1),
-            np.stack([across[::-1], np.zeros(step)], 1),
-            np.stack([np.zeros(step), down], 1),
-        ]
-    )
+    corners = [(0, height), (width, height), (width, 0), (0, 0), (0, height)]
+    border = np.concatenate([np.linspace(a, b, 40) for a, b in itertools.pairwise(corners)])
     rays = np.column_stack([border, np.ones(len(border))]) @ np.linalg.inv(K).T @ R
-    eye = -R.T @ t
-    flat = rays[:, :2] / np.linalg.norm(rays[:, :2], axis=1, keepdims=True)
-    slope = np.minimum(rays[:, 2] / np.linalg.norm(rays[:, :2], axis=1), -1e-6)
-    return eye[:2] + flat * np.minimum(-eye[2] / slope, reach)[:, None]
+    eye = -R.T @ t.reshape(3)
+    length = np.linalg.norm(rays[:, :2], axis=1, keepdims=True)
+    slope = np.minimum(rays[:, 2:] / length, -1e-6)
+    return eye[:2] + rays[:, :2] / length * np.minimum(-eye[2] / slope, reach)
 
 
 def ground_points(table: pd.DataFrame, camera: Mapping) -> pd.DataFrame:
     """Return tracks on the ground: frame, track, x, y in metres, by `on_ground`."""
-    x, y = on_ground(table[["x1", "y1", "x2", "y2"]].to_numpy(), camera).T
+    x, y = on_ground(table[BOX].to_numpy(), camera).T
     return table[["frame", "track"]].assign(x=x, y=y)

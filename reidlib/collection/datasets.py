@@ -49,16 +49,13 @@ class Dataset:
 
     def summary(self) -> pd.DataFrame:
         """Return the number of images, identities and cameras of each part."""
-        parts = {"train": self.train, "query": self.query, "gallery": self.gallery}
-        rows = {
-            part: {
-                "images": len(table),
-                "identities": table.pid[table.pid > 0].nunique(),
-                "cameras": table.camid[table.camid >= 0].nunique(),
-            }
-            for part, table in parts.items()
+        tables = self.train, self.query, self.gallery
+        counts = {
+            "images": [len(table) for table in tables],
+            "identities": [table.pid[table.pid > 0].nunique() for table in tables],
+            "cameras": [table.camid[table.camid >= 0].nunique() for table in tables],
         }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        return pd.DataFrame(counts, index=["train", "query", "gallery"])
 
 
 def load(
@@ -110,7 +107,7 @@ def _notes(dataset: Dataset, trained: pd.Series) -> list[str]:
     """
     found = []
     images = pd.concat([dataset.train[trained], dataset.query, dataset.gallery])
-    unknown = int((images.camid < 0).sum())
+    unknown = (images.camid < 0).sum()
     if unknown:
         found.append(
             f"{unknown} of {len(images)} images do not tell their camera (expected a name with "
@@ -120,7 +117,7 @@ def _notes(dataset: Dataset, trained: pd.Series) -> list[str]:
         )
     if not trained.all():
         found.append(
-            f"{int((~trained).sum())} of {len(trained)} training images have pid 0 (distractor) or "
+            f"{(~trained).sum()} of {len(trained)} training images have pid 0 (distractor) or "
             "below (junk) and are left out; if they are people, number identities from 1"
         )
     if dataset.query.pid[dataset.query.pid > 0].nunique() == 1:
@@ -186,10 +183,8 @@ def read_images(
         images[i] = transforms.resize(read_image(paths[i]), size)
 
     with ThreadPoolExecutor() as pool:  # decoding lets go of the interpreter
-        for _ in tqdm(
-            pool.map(read, range(len(paths))), "reading", len(paths), disable=len(paths) < 5000
-        ):
-            pass
+        done = pool.map(read, range(len(paths)))
+        list(tqdm(done, "reading", len(paths), disable=len(paths) < 5000))
     return images
 
 
@@ -210,9 +205,8 @@ def is_dataset(source: str | Path) -> bool:
     """
     if not Path(source).is_dir():
         return False
-    images = image_files(Path(source))
-    folders = [path for path in Path(source).iterdir() if path.is_dir()]
-    if not images or any(image_files(folder) for folder in folders):
+    images, folders = image_files(Path(source)), _folders(Path(source))
+    if not images or any(map(image_files, folders)):
         return bool(folders)
     with contextlib.suppress(ValueError):
         return bool(formats.parse_market_name(images[0]))

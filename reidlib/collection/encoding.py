@@ -1,28 +1,25 @@
 """Single images and videos on disk; `video` reads what is written here."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
-from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from reidlib import assets
 
 SLOWEST = 0.01  # frames a second that a film can have
-HEADERS = (
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    BmpImagePlugin.BmpImageFile,
-    TiffImagePlugin.TiffImageFile,
-    WebPImagePlugin.WebPImageFile,
-)
+HEADERS = (JpegImageFile, PngImageFile, BmpImageFile, TiffImageFile, WebPImageFile)
 PIXELS = assets.LIMIT // 6  # of an image, which is in memory twice for a moment, as BGR and as RGB
 
 
@@ -76,6 +73,18 @@ def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:
         temporary.write_bytes(data.tobytes())
 
 
+def check_images(images: Iterable[np.ndarray], expected: str) -> None:
+    """Raise ValueError, which says what was `expected`, unless all are uint8 RGB (h, w, 3)."""
+    for i, image in enumerate(images):
+        shape, kind = getattr(image, "shape", ()), getattr(image, "dtype", type(image).__name__)
+        if kind != np.uint8 or len(shape) != 3 or shape[2] != 3:
+            raise ValueError(
+                f"image {i} is {kind} with shape {shape}; expected {expected} (height, width, 3)"
+            )
+        if 0 in shape:
+            raise ValueError(f"image {i} has no pixels, shape {shape}; leave such boxes out first")
+
+
 def _check_image(image: np.ndarray, what: str) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
@@ -103,7 +112,7 @@ class Writer:
             raise ValueError(f"fps={fps!r}; expected {SLOWEST} to 1000 frames a second")
         self.frames, self._shape, self._container = 0, None, None
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
         self._temporary = self._stack.enter_context(assets.atomic(self.path))
         self._stack.push(self._finish)  # when it fails, `atomic` throws the file away

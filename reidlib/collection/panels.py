@@ -51,9 +51,7 @@ def thresholds(reports: Mapping[str, quality.Report]) -> Panel:
         sharpness=slider("sharpness", 1.0, 0.02),
         brightness=ipywidgets.FloatRangeSlider(value=default.brightness, min=0.0, max=255.0),
         contrast=slider("contrast", 80.0, 1.0),
-        change=ipywidgets.FloatSlider(
-            default.change, min=0, max=1, step=0.01, readout_format=".2f"
-        ),
+        change=slider("change", 1.0, 0.01),
         person_height=slider("person_height", 250.0, 2.0),
         failing=slider("failing", 1.0, 0.05),
     )
@@ -87,11 +85,10 @@ class Labeller(Panel):
         self.table, self.crops, self.actions, self._quiet = table, crops, [], False
         self.result = annotation.replay(table, [])
         ids = self._tracks()
-        self.buttons = {
-            n: ipywidgets.Button(description=n) for n in ("name", "merge", "split", "undo")
-        }
-        for what, button in self.buttons.items():
-            button.on_click(lambda _, what=what: self.do(what))
+        self.buttons = {}
+        for what in ("name", "merge", "split", "undo"):
+            self.buttons[what] = ipywidgets.Button(description=what)
+            self.buttons[what].on_click(lambda button: self.do(button.description))
         super().__init__(
             self._draw,
             live=False,
@@ -100,19 +97,16 @@ class Labeller(Panel):
             frame=ipywidgets.IntSlider(0, min=0, max=int(table.frame.max())),
             pid=ipywidgets.BoundedIntText(1, min=-1, max=9999),
         )
-        self.children = [
-            self.children[0],
-            ipywidgets.HBox([*self.buttons.values()]),
-            *self.children[1:],
-        ]
+        controls, *shown = self.children
+        self.children = [controls, ipywidgets.HBox([*self.buttons.values()]), *shown]
 
     def do(self, what: str) -> None:
         """Name, merge or split as the controls say, or undo; an impossible wish changes nothing."""
         now = self.values()
-        value = {"name": now["pid"], "merge": now["other"], "split": now["frame"]}.get(what)
-        actions = (
-            self.actions[:-1] if what == "undo" else [*self.actions, (what, now["track"], value)]
-        )
+        values = {"name": now["pid"], "merge": now["other"], "split": now["frame"]}
+        actions = self.actions[:-1]
+        if what != "undo":
+            actions = [*self.actions, (what, now["track"], values[what])]
         try:
             self.result = annotation.replay(self.table, actions)
         except ValueError as error:

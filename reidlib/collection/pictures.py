@@ -81,16 +81,10 @@ class Deinterlacer:
 def _bwdif(frame: av.VideoFrame) -> Graph:
     """Return a graph that deinterlaces frames like this one, as far as they need it."""
     graph = Graph()
-    graph.link_nodes(
-        graph.add_buffer(
-            width=frame.width,
-            height=frame.height,
-            format=frame.format,
-            time_base=Fraction(1, 1000),
-        ),
-        graph.add("bwdif", mode="send_frame", deint="interlaced"),
-        graph.add("buffersink"),
-    ).configure()
+    shape = {"width": frame.width, "height": frame.height, "format": frame.format}
+    source = graph.add_buffer(**shape, time_base=Fraction(1, 1000))
+    filtered = graph.add("bwdif", mode="send_frame", deint="interlaced")
+    graph.link_nodes(source, filtered, graph.add("buffersink")).configure()
     return graph
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from reidlib import boxes
+from reidlib.boxes import BOX
 from reidlib.collection import capture, encoding, video
 
 CONSENT = ("given", "refused", "withdrawn", "not needed")
@@ -69,12 +70,11 @@ def blur_video(
     """
     source = video.open(source)
     about = source.about
-    found = {frame: rows for frame, rows in table.groupby("frame")[["x1", "y1", "x2", "y2"]]}
-    none = pd.DataFrame(columns=["x1", "y1", "x2", "y2"], dtype=float)
+    found = {frame: rows for frame, rows in table.groupby("frame")[BOX]}
     with encoding.Writer(target, about.fps) as writer:
         frames = tqdm(source.read(), "blur", about.frames, unit="frame", leave=False, delay=2)
         for index, _, image in frames:
-            near = [found.get(index + i, none) for i in range(-hold, hold + 1)]
+            near = [found.get(index + i, table[:0][BOX]) for i in range(-hold, hold + 1)]
             writer.write(blur_heads(image, np.concatenate(near), share, pixelate))
     return writer.frames
 

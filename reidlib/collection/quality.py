@@ -190,5 +190,4 @@ def variety(counts: np.ndarray) -> float:
 
 def _colours(image: np.ndarray) -> np.ndarray:
     """Count the pixels in each of 4 x 4 x 4 cells of RGB."""
-    red, green, blue = (image.reshape(-1, 3) >> 6).T.astype(int)
-    return np.bincount(red * 16 + green * 4 + blue, minlength=64)
+    return np.bincount((image.reshape(-1, 3) >> 6).astype(int) @ [16, 4, 1], minlength=64)

@@ -25,9 +25,7 @@ def read(folder: Path, fps: float | None, say: Callable[[str], None]) -> tuple[p
     """
     if (folder / INDEX).exists():
         if fps:
-            say(
-                f"{folder} has times of its own in {INDEX}, which are kept; fps={fps:g} is not used"
-            )
+            say(f"{folder} has times in {INDEX}, which are kept; fps={fps:g} is not used")
         return _indexed(folder), DEFAULT_FPS
     info = _sequence(folder)
     images = folder
@@ -61,10 +59,9 @@ def _indexed(folder: Path) -> pd.DataFrame:
         if not (table.time.abs() < 1e9).all():
             raise ValueError("a time is missing, or 30 years away")
     except (KeyError, ValueError, OverflowError) as error:
-        reason = assets.reason(error)
         raise ValueError(
-            f"{folder / INDEX} is not the table frame, time, path of an extraction ({reason}); "
-            "delete it to read the images by their names"
+            f"{folder / INDEX} is not the table frame, time, path of an extraction "
+            f"({assets.reason(error)}); delete it to read the images by their names"
         ) from error
     if table.empty:
         raise ValueError(f"{folder} holds no frames; expected .jpg or .png files")

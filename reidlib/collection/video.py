@@ -122,9 +122,8 @@ class Video:
         return sequences.read(Path(self.source), self.fps, self._say)
 
     def _recording(self) -> decoding.Recording:
-        from reidlib.collection import (
-            decoding,  # loads FFmpeg, which a folder or a webcam does not need
-        )
+        # Loads FFmpeg, which a folder or a webcam does not need.
+        from reidlib.collection import decoding
 
         return decoding.open_recording(self.source, self.kind, self._say, self.fps)
 
