@@ -20,16 +20,14 @@ import numpy as np
 import pandas as pd
 
 from reidlib import assets, boxes
+from reidlib.collection import encoding
 from reidlib.detection import yolo
 from reidlib.detection.yolo import Infer
 
 COLUMNS = ["x1", "y1", "x2", "y2", "confidence"]
 TORCHVISION = {
-    "fasterrcnn": (
-        "fasterrcnn_mobilenet_v3_large_fpn",
-        "FasterRCNN_MobileNet_V3_Large_FPN_Weights",
-    ),
-    "ssd": ("ssdlite320_mobilenet_v3_large", "SSDLite320_MobileNet_V3_Large_Weights"),
+    "fasterrcnn": "fasterrcnn_mobilenet_v3_large_fpn",
+    "ssd": "ssdlite320_mobilenet_v3_large",
 }
 ULTRALYTICS = re.compile(r"yolo(v3(-tiny|-spp)?|v5[nsmlx]6?|v?\d+[nsmlxtce])u?|rtdetr-[lx]")
 ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
@@ -62,15 +60,7 @@ class Detector:
         `images` is a list of uint8 RGB images (H, W, 3) of any sizes; boxes are in their pixels.
         Raises ValueError for anything else.
         """
-        for i, image in enumerate(images):
-            shape = getattr(image, "shape", None)
-            if shape is None or len(shape) != 3 or shape[2] != 3 or image.dtype != np.uint8:
-                raise ValueError(
-                    f"image {i} is {getattr(image, 'dtype', type(image).__name__)} with shape "
-                    f"{shape}; expected a list of uint8 RGB images (height, width, 3)"
-                )
-            if 0 in shape:
-                raise ValueError(f"image {i} has no pixels, shape {shape}; leave it out")
+        encoding.check_images(images, "a list of uint8 RGB images")
         found = self._infer(list(images)) if len(images) else []
         return [_tidy(candidates, image) for candidates, image in zip(found, images)]
 
@@ -209,10 +199,10 @@ def _check_pickle(path: Path) -> None:
             pass
 
     try:
-        named = {name for name in assets.pickled_names(path) if not TENSORS.fullmatch(name)}
-        for name in named:
-            if not _is_layer(name):
-                raise ValueError(f"it names {name}")
+        named = [name for name in assets.pickled_names(path) if not TENSORS.fullmatch(name)]
+        foreign = [name for name in named if not _is_layer(name)]
+        if foreign:
+            raise ValueError(f"it names {foreign[0]}")
         layers = [(type("Mute", (Mute,), {}), name) for name in named]
         with torch.serialization.safe_globals(layers):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -243,9 +233,8 @@ def _is_layer(name: str) -> bool:
         found = getattr(_import(module), attribute, None)
     except ImportError:
         return False
-    if not isinstance(found, type):
-        return False
-    return issubclass(found, torch.nn.Module) or (module in LOSSES and found.__module__ == module)
+    ours = module in LOSSES and getattr(found, "__module__", "") == module
+    return isinstance(found, type) and (ours or issubclass(found, torch.nn.Module))
 
 
 def _tensor_bytes(content) -> int:
@@ -335,18 +324,17 @@ def _ultralytics(path: Path, device: str, size: int | None) -> Infer:
 
 
 def _torchvision(name: str, device: str, size: int | None) -> Infer:
-    builder, weights = TORCHVISION[name]
     import torch
-    import torchvision
+    from torchvision.models import get_model, get_model_weights
 
-    url = getattr(torchvision.models.detection, weights).DEFAULT.url
+    url = get_model_weights(TORCHVISION[name]).DEFAULT.url
     options = {"weights": None, "weights_backbone": None}
     if name == "fasterrcnn":
         options |= {"box_score_thresh": 0.05, "box_nms_thresh": 1.0, "box_detections_per_img": 1000}
         options |= {"min_size": size, "max_size": size} if size else {}
     else:
         options |= {"score_thresh": yolo.FLOOR, "nms_thresh": 1.0, "detections_per_img": 1000}
-    model = getattr(torchvision.models.detection, builder)(**options)
+    model = get_model(TORCHVISION[name], **options)
     file = Path(url)  # its name ends in the first digits of its checksum
     weights = assets.fetch(url, file.name, checksum=file.stem.rpartition("-")[2])
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))

@@ -29,11 +29,9 @@ def thresholds(
 
     @functools.cache
     def curve(nms: float) -> pd.DataFrame:
-        tables = [
-            detectors.select(boxes, 0, nms).assign(frame=frame)
-            for frame, boxes in candidates.items()
-        ]
-        return scores.precision_recall(truth, pd.concat(tables), visibility=visibility)
+        found = {frame: detectors.select(boxes, 0, nms) for frame, boxes in candidates.items()}
+        table = pd.concat(found, names=["frame"]).reset_index("frame")
+        return scores.precision_recall(truth, table, visibility=visibility)
 
     def draw(frame: int, confidence: float, nms: float):
         found = detectors.select(candidates[frame], confidence, nms)

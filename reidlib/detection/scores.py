@@ -156,11 +156,7 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.
     (2021, HOTA).
     Raises ValueError when a column is missing, the truth is empty, or a frame has one track twice.
     """
-    from trackers.eval import (
-        compute_clear_metrics,
-        compute_hota_metrics,
-        compute_identity_metrics,
-    )
+    from trackers import eval as roboflow
 
     truth, tracks = _checked(truth, "truth"), _checked(tracks, "tracks")
     tracks = labelled(truth, tracks)
@@ -170,24 +166,22 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.
         for frame in np.union1d(truth.frame, tracks.frame)
     ]
     true_ids, ids, overlaps = (list(column) for column in zip(*frames))
-    clear = compute_clear_metrics(true_ids, ids, overlaps, threshold=iou)
-    identity = compute_identity_metrics(true_ids, ids, overlaps, threshold=iou)
-    hota = compute_hota_metrics(true_ids, ids, overlaps)
-    return pd.Series(
-        {
-            "MOTA": clear["MOTA"] if len(tracks) else 0.0,
-            "IDF1": identity["IDF1"],
-            "HOTA": hota["HOTA"],
-            "precision": clear["CLR_Pr"],
-            "recall": clear["CLR_Re"],
-            "switches": clear["IDSW"],
-            "fragmentations": clear["Frag"],
-            "false_positives": clear["CLR_FP"],
-            "misses": clear["CLR_FN"],
-            "people": truth.track[truth.counts].nunique(),
-            "tracks": tracks.track.nunique(),
-        }
-    )
+    clear = roboflow.compute_clear_metrics(true_ids, ids, overlaps, threshold=iou)
+    identity = roboflow.compute_identity_metrics(true_ids, ids, overlaps, threshold=iou)
+    found = {
+        "MOTA": clear["MOTA"] if len(tracks) else 0.0,
+        "IDF1": identity["IDF1"],
+        "HOTA": roboflow.compute_hota_metrics(true_ids, ids, overlaps)["HOTA"],
+        "precision": clear["CLR_Pr"],
+        "recall": clear["CLR_Re"],
+        "switches": clear["IDSW"],
+        "fragmentations": clear["Frag"],
+        "false_positives": clear["CLR_FP"],
+        "misses": clear["CLR_FN"],
+        "people": truth.track[truth.counts].nunique(),
+        "tracks": tracks.track.nunique(),
+    }
+    return pd.Series(found)
 
 
 def _compare(
@@ -263,10 +257,8 @@ def true_people(table: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
     votes = [pd.DataFrame({"track": [], "pid": []})]
     people_in = dict(list(truth.groupby("frame")))
     scored = labelled(truth, table)
-    for frame, found in scored.groupby("frame"):
-        people = people_in.get(frame)
-        if people is None:
-            continue
+    for frame, found in scored[scored["frame"].isin(truth["frame"])].groupby("frame"):
+        people = people_in[frame]
         overlap = boxes.iou(found[BOX].to_numpy(), people[BOX].to_numpy())
         sure = overlap.max(axis=1) >= 0.5
         pids = people["track"].to_numpy()[overlap.argmax(axis=1)[sure]]
@@ -287,12 +279,8 @@ def precision_recall(
     confidence 0, need not be found; detections of them do not count, nor do those in frames that
     the truth does not label, see `labelled`. Raises ValueError when no true box counts.
     """
-    counts = np.ones(len(truth), bool)
-    if "visibility" in truth:
-        counts &= truth.visibility.to_numpy() >= visibility
-    if "confidence" in truth:
-        counts &= truth.confidence.to_numpy() != 0
-    truth = truth.assign(counts=counts)
+    seen = truth.get("visibility", np.inf) >= visibility
+    truth = truth.assign(counts=seen & (truth.get("confidence", 1) != 0))
     people_in = dict(list(truth.groupby("frame")))
     found = []
     for frame, table in labelled(truth, detections).groupby("frame"):

@@ -215,13 +215,11 @@ def class_names(names: dict | list, path: Path) -> dict[int, str]:
     try:
         pairs = enumerate(names) if isinstance(names, list) else names.items()
         named = {int(number): name for number, name in pairs}
-        if not all(number >= 0 and type(name) in (str, int) for number, name in named.items()):
-            raise ValueError("some are no names")
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{path} does not say what its classes are called; export again"
-        ) from error
-    return {number: str(name) for number, name in named.items()}
+        if all(number >= 0 and type(name) in (str, int) for number, name in named.items()):
+            return {number: str(name) for number, name in named.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{path} does not say what its classes are called; export again")
 
 
 def person_class(names: dict[int, str], path: Path) -> int:

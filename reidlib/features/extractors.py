@@ -4,6 +4,7 @@ Colour histograms, and networks by name or from a file. Rows are of unit length:
 two is their cosine similarity.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from tqdm.auto import tqdm
 
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
-from reidlib.collection import datasets, transforms, video
+from reidlib.collection import datasets, encoding, transforms, video
 from reidlib.features import histograms
 from reidlib.model.distances import unit
 
@@ -43,11 +44,12 @@ class Extractor:
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Return the features of `images`, (N, dim); ValueError if one is not uint8 RGB."""
-        _check(images)
+        whole = isinstance(images, np.ndarray)
+        encoding.check_images(images[:1] if whole else images, "uint8 RGB images")
         vectors = np.zeros((len(images), self.dim), np.float32)
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]
-            if not isinstance(part, np.ndarray) or part.shape[1:3] != self.size:
+            if not whole or part.shape[1:3] != self.size:
                 part = transforms.to_batch(part, self.size)
             vectors[start : start + len(part)] = self.run(np.ascontiguousarray(part))
         return unit(vectors)
@@ -88,10 +90,10 @@ def load(
         return Extractor(name, dim, size, run, batch=32)
     if options:
         raise ValueError(f"{', '.join(options)}: only 'histogram' has such options, not {name!r}")
-    path = Path(name)
-    if layer and (name in ("auto", "plaza") or path.suffix):
+    path, bundled = Path(name), name in ("auto", "plaza")
+    if layer and (bundled or path.suffix):
         raise ValueError(f"layer={layer!r}: only torchvision backbones have layers to choose from")
-    if name in ("auto", "plaza"):
+    if bundled:
         direct = assets.has("openvino") and device in ("auto", "cpu") and not assets.has_gpu()
         name = "plaza"
         path = assets.data("weights", f"plaza_embedding.{'onnx' if direct else 'pt'}")
@@ -115,17 +117,6 @@ def load(
     return _torch(name, network, size or networks.SIZE, device)
 
 
-def _check(images) -> None:
-    for i, image in enumerate(images[:1] if isinstance(images, np.ndarray) else images):
-        shape, kind = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
-        if kind != np.uint8 or len(shape) != 3 or shape[2] != 3:
-            raise ValueError(
-                f"image {i} is {kind} with shape {shape}; expected uint8 RGB, (height, width, 3)"
-            )
-        if 0 in shape:
-            raise ValueError(f"image {i} has no pixels, shape {shape}; leave such boxes out first")
-
-
 def _check_size(size, source: str) -> None:
     """Raise ValueError unless `size` is a (height, width) whose images memory has room for."""
     pair = isinstance(size, tuple | list) and len(size) == 2
@@ -141,11 +132,9 @@ def _check_threshold(threshold, path: Path) -> float | None:
     """Return the threshold stored in a file as a number; ValueError if it is no cosine distance."""
     if threshold is None:
         return None
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         if 0 <= float(threshold) <= 2:
             return float(threshold)
-    except (TypeError, ValueError):
-        pass
     raise ValueError(
         f"{path} suggests the threshold {threshold!r}, which is no cosine distance from 0 to 2; "
         "export it again with another, or without"
@@ -228,7 +217,6 @@ def _openvino(name: str, path: Path, size: tuple[int, int] | None, device: str) 
 
 def _compile(model, batch: int, size: tuple[int, int], ours: bool, path: Path):
     """Return a function from uint8 images (n, *size, 3) to vectors (n, dim), and dim."""
-
     model.reshape([batch, *size, 3] if ours else [batch, 3, *size])
     assets.check_network(model, path)
     model = model if ours else _from_uint8(model)
