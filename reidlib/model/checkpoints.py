@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
+
 from reidlib.model import networks
 
 FORMAT = "reidlib-checkpoint-1"
@@ -39,7 +41,7 @@ def resume(path: str | Path, model, optimiser, settings: dict) -> list[dict]:
         other = {name: before.get(name) for name in settings if before.get(name) != settings[name]}
         if not other:
             _check_history(content["history"], settings["epochs"])
-            _check_weights(content["model"], model.state_dict())
+            _check_alike(content["model"], model.state_dict())
             memory = content["optimiser"]["state"]
             weights = [weight for group in optimiser.param_groups for weight in group["params"]]
             _check_memory(memory, weights, MEMORY[settings["optimiser"]])
@@ -67,23 +69,21 @@ def _check_history(history: list[dict], epochs: int) -> None:
         raise ValueError(f"a history of the epochs {done}")
 
 
-def _check_weights(saved: dict, expected: dict) -> None:
-    """Raise unless the tensors have the names, shapes and types of those of the model."""
-    if saved.keys() != expected.keys():
-        raise ValueError(f"weights called {', '.join(saved)}")
-    for name, value in expected.items():
-        if saved[name].shape != value.shape or saved[name].dtype != value.dtype:
-            raise ValueError(f"{name} of shape {saved[name].shape}")
-
-
 def _check_memory(memory: dict, weights: list, names: set[str]) -> None:
-    """Raise unless what is remembered of each weight has its name and the weight's shape."""
-    if not memory or not memory.keys() <= set(range(len(weights))):
-        raise ValueError(f"memory of the weights {list(memory)}")
+    """Raise unless something is remembered, each of the names, in the weight's shape and type."""
+    weight_of, step = dict(enumerate(weights)), torch.zeros(())
     for number, tensors in memory.items():
-        if tensors.keys() != names:
-            raise ValueError(f"memory called {', '.join(tensors)}")
-        for name, value in tensors.items():
-            shape = () if name == "step" else weights[number].shape
-            if value.shape != shape or not value.is_floating_point():
-                raise ValueError(f"{name} of shape {value.shape}")
+        expected = {name: step if name == "step" else weight_of[number] for name in names}
+        _check_alike(tensors, expected)
+    if not memory:
+        raise ValueError("no memory of any weight")
+
+
+def _check_alike(saved: dict, expected: dict) -> None:
+    """Raise unless tensors have the names, shapes and types of those expected."""
+    outlines = [
+        {name: (value.shape, value.dtype) for name, value in tensors.items()}
+        for tensors in (saved, expected)
+    ]
+    if outlines[0] != outlines[1]:
+        raise ValueError(f"tensors like {outlines[0]}")

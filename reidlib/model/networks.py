@@ -102,11 +102,8 @@ class LayerFeatures(nn.Module):
         if self.inner:
             heard = []
             module = self.layers.get_submodule(self.inner)
-            hook = module.register_forward_hook(lambda _, __, out: heard.append(out))
-            try:
+            with module.register_forward_hook(lambda _, __, out: heard.append(out)):
                 self.layers(x)
-            finally:
-                hook.remove()
             (x,) = heard
         else:
             x = self.layers(x)["out"]

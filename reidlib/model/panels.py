@@ -60,14 +60,13 @@ class Playground(Panel):
         key = tuple(settings.values())
         again = key in self.results
         if not again:
-            chosen = {k: v for k, v in settings.items() if k != "backbone"}
-            vectors = self.features[settings["backbone"]]
+            chosen = settings.copy()
+            vectors = self.features[chosen.pop("backbone")]
             _, result = training.train_head(vectors, self.split, steps=self.steps, **chosen)
             self.results[key] = result
-            row = {"run": len(self.results), **settings, "rank-1": result.cmc[0]}
-            self.runs = pd.concat([self.runs, pd.DataFrame([row | {"mAP": result.mAP}])])
-            newest = self.runs[::-1].to_html(index=False, float_format="{:.4g}".format)
-            self.table.value = newest
+            row = {"run": len(self.results), **settings, "rank-1": result.cmc[0], "mAP": result.mAP}
+            self.runs = pd.concat([self.runs, pd.DataFrame([row])])
+            self.table.value = self.runs[::-1].to_html(index=False, float_format="{:.4g}".format)
         number = list(self.results).index(key) + 1
         names = [*range(max(1, len(self.results) - SHOWN + 1), len(self.results) + 1)]
         if number not in names:

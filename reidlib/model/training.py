@@ -191,9 +191,8 @@ class Trainer:
         self.device = embedding.pick_device(device) if accelerator is None else accelerator.device
         if accelerator is not None:
             self.rank, self.world = accelerator.process_index, accelerator.num_processes
-        self.bfloat16 = settings.bfloat16
-        if self.bfloat16 is None:
-            self.bfloat16 = self.device.type == "cuda"
+        on_gpu = self.device.type == "cuda"
+        self.bfloat16 = on_gpu if settings.bfloat16 is None else settings.bfloat16
         self.metric = settings.metric()
         self.sampler = IdentitySampler(labels, settings.identities, settings.images, settings.seed)
         self.steps = math.ceil(len(self.sampler) / self.world)
@@ -267,12 +266,10 @@ class Trainer:
 
     def description(self) -> dict:
         """Return what a run that goes on from a checkpoint must have in common with it."""
-        described = {field.name: getattr(self.settings, field.name) for field in fields(Settings)}
-        config = {name: networks.plain(value) for name, value in self.model.config.items()}
-        return described | {
+        return vars(self.settings) | {
             "loss": repr(self.settings.loss),
             "augment": self.settings.augment is not None,
-            "config": config,
+            "config": {name: networks.plain(value) for name, value in self.model.config.items()},
             "data": _fingerprint(self.data, self.labels),
         }
 
@@ -309,10 +306,9 @@ def _changed(settings: Settings, changes: dict) -> Settings:
 
 def _check_number(name, value, least=0, most=sys.float_info.max, whole=False) -> None:
     """Raise ValueError unless `value` is a number within limits; infinity and NaN never are."""
-    kinds = (int,) if whole else (int, float)
+    kinds, kind = ((int,), "a whole number") if whole else ((int, float), "a number")
     if type(value) not in kinds or not least <= value <= most:
         limits = f"{least} or more" if most == sys.float_info.max else f"{least} to {most}"
-        kind = "a whole number" if whole else "a number"
         raise ValueError(f"{name} is {value!r}; expected {limits}, {kind}")
 
 
