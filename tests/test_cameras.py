@@ -92,3 +92,40 @@ def test_missing_entries_are_named(tmp_path, key):
 def test_cameras_that_cannot_be(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, {"cameras": {"c1": CAMERA | change}})
+
+
+SQUARE = [[0, 0], [4, 0], [4, 10], [0, 10]]
+SEEN = [[120, 340], [520, 340], [420, 150], [220, 150]]
+
+
+def test_four_points_known_in_both_give_the_ground():
+    ground = cameras.ground_from_points(SEEN, SQUARE)
+    feet = [[x - 9, y - 50, x + 9, y] for x, y in SEEN]
+    np.testing.assert_allclose(cameras.on_ground(feet, {"ground": ground}), SQUARE, atol=1e-6)
+    assert np.isnan(cameras.on_ground([[310, 0, 330, 20]], {"ground": ground})).all()  # the sky
+
+
+def test_the_ground_of_a_calibration_comes_from_four_of_its_points():
+    camera = cameras.read_cameras(assets.data("plaza", "cameras.json"))["c1"]
+    feet = np.array(
+        [[100, 100, 120, 340], [500, 90, 530, 330], [420, 60, 440, 190], [200, 50, 220, 180]]
+    )
+    pixels = np.column_stack([feet[:, [0, 2]].mean(axis=1), feet[:, 3]])
+    ground = cameras.ground_from_points(pixels, cameras.on_ground(feet, camera))
+    others = np.array([[300, 100, 340, 300], [50, 80, 90, 250], [10, 0, 30, 20]])
+    np.testing.assert_allclose(
+        cameras.on_ground(others, {"ground": ground}), cameras.on_ground(others, camera), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "plan", "words"),
+    [
+        (SEEN, [[0, 0], [4, 0], [8, 0], [0, 10]], "three of the four plan points lie on a line"),
+        ([[9, 9]] * 4, SQUARE, "three of the four image points"),
+        (SEEN, [SQUARE[i] for i in (0, 2, 1, 3)], "another order on the plan"),
+    ],
+)
+def test_points_that_give_no_ground(image, plan, words):
+    with pytest.raises(ValueError, match=words):
+        cameras.ground_from_points(image, plan)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -133,15 +134,40 @@ def on_ground(boxes, camera: Mapping) -> np.ndarray:
 
     The middle of a box's lower edge is carried to the plane Z = 0 by the calibration of `camera`,
     ``K`` (3, 3), ``R`` (3, 3, world to camera) and ``t`` (3), as in Hartley and Zisserman (2004),
-    chapter 8. Feet above the horizon stand nowhere: NaN.
+    chapter 8. A camera may have instead a ``ground``, as from `ground_from_points`. Feet above the
+    horizon stand nowhere: NaN.
     """
-    K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
-    from_ground = K @ np.column_stack([R[:, 0], R[:, 1], t])
+    if "ground" in camera:
+        to_ground = camera["ground"]
+    else:
+        K, R, t = (np.asarray(camera[key], float) for key in ("K", "R", "t"))
+        to_ground = np.linalg.inv(K @ np.column_stack([R[:, 0], R[:, 1], t]))
     boxes = as_boxes(boxes).astype(float)
     feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
-    points = feet @ np.linalg.inv(from_ground).T
+    points = feet @ to_ground.T
     points[points[:, 2] <= 0] = np.nan  # the third value is 1 / depth
     return points[:, :2] / points[:, 2:]
+
+
+def ground_from_points(image, plan) -> np.ndarray:
+    """Return the homography (3, 3) from pixels to a plan, by four points known in both.
+
+    `image` holds four points on the ground, x y in pixels, and `plan` where they lie, x y in
+    metres, (4, 2) each and in the same order. It is scaled so that the third value of a point
+    before the camera is above 0, as `on_ground` expects. Raises ValueError where three points of
+    four lie on a line, and where their orders differ.
+    """
+    image, plan = np.asarray(image, float), np.asarray(plan, float)
+    for what, points in (("image", image), ("plan", plan)):
+        for a, b, c in itertools.combinations(points, 3):
+            height = abs(np.linalg.det([b - a, c - a])) / max(np.ptp(points, axis=0).max(), 1e-9)
+            if height < 0.01 * np.ptp(points, axis=0).max():
+                raise ValueError(f"three of the four {what} points lie on a line; spread them out")
+    to_plan, _ = cv2.findHomography(image, plan)
+    third = np.column_stack([image, np.ones(4)]) @ to_plan[2]
+    if third.min() * third.max() <= 0:
+        raise ValueError("the points have another order on the plan than in the image")
+    return to_plan * np.sign(third[0])
 
 
 def ground_view(camera: Mapping, reach: float = 40.0) -> np.ndarray:
