@@ -123,6 +123,8 @@ def sentence(error: typer.TyperException) -> str:
     text = error.format_message().rstrip(".").replace("Value error, ", "")
     if context is None:
         return text
+    if text.startswith("Missing"):
+        text += f"; expected {' '.join(context.command.collect_usage_pieces(context))}"
     if context.parent is None:
         text += f"; COMMAND is one of {', '.join(context.command.commands)}"
     elif text.startswith("No such option"):
@@ -169,10 +171,22 @@ def whole_number(text: str) -> int:
     raise typer.BadParameter(f"{text!r} is no whole number")
 
 
+def distance(text: str) -> float:
+    """Return a cosine distance."""
+    if not 0 <= number(text) <= 2:
+        raise typer.BadParameter(f"{text} is no cosine distance; expected 0 to 2")
+    return float(text)
+
+
 Video = Annotated[str, argument("VIDEO", "A file, a folder of frames, a webcam or an address.")]
+OneVideo = Annotated[
+    str | None,
+    argument("[VIDEO]", "A file, a folder of frames, a webcam or an address; or --site."),
+]
 Videos = Annotated[
     list[str] | None, argument("[VIDEO ...]", "One a camera; none: the bundled cameras.")
 ]
+SomeVideos = Annotated[list[str], argument("VIDEO ...", "One a camera, named after it.")]
 Dataset = Annotated[str, argument("DATASET", "'plaza', or a folder.")]
 Source = Annotated[str, argument("SOURCE", "A VIDEO, whose people are found, or a DATASET.")]
 
@@ -181,6 +195,7 @@ Tracks = Annotated[Path, option("FILE", "Tracks as MOT text.", "--out", parser=n
 Vectors = Annotated[
     Path, option("FEATURES", "Vectors (.npz), and a .csv, a row each.", "--out", parser=new_file)
 ]
+SiteFile = Annotated[Path, option("SITE.toml", "The site file.", "--out", parser=new_file)]
 Weights = Annotated[Path, option("MODEL", "The trained model, .pt.", "--out", parser=new_file)]
 Folder = Annotated[Path, option("FOLDER", "Where the results go.", "--out", parser=path)]
 Film = Annotated[Path | None, option("OUT.mp4", "Also a film.", "--video", parser=new_file)]
@@ -198,8 +213,19 @@ Truths = Annotated[list[Path] | None, option("GT ...", "MOT text, one file a vid
 Starts = Annotated[
     list[float] | None, option("S ...", "When each begins, seconds of one clock.", parser=number)
 ]
-Detector = Annotated[str, option("NAME", "auto, yolo11n, ..., or weights.")]
-Features = Annotated[str, option("NAME", "auto, histogram, ..., or a model file.")]
+Site = Annotated[
+    Path | None, option("SITE.toml", "What is known of the place and its cameras.", parser=path)
+]
+Camera = Annotated[str | None, option("NAME", "Which camera of the site.")]
+Overlap = Annotated[
+    list[str] | None, option("A,B ...", "Cameras that see a person at once; none: no two do.")
+]
+Travel = Annotated[list[str] | None, option("A,B=8s ...", "The least time from one to another.")]
+Threshold = Annotated[
+    float | None, option("D", "Cosine distance up to which two are one.", parser=distance)
+]
+Detector = Annotated[str | None, option("NAME", "auto, yolo11n, ..., or weights.")]
+Features = Annotated[str | None, option("NAME", "auto, histogram, ..., or a model file.")]
 Model = Annotated[str, option("MODEL", "A trained model, or a name as for --features.")]
 Loss = Annotated[
     Literal["triplet", "contrastive", "margin"], option("NAME", "triplet, contrastive or margin.")

@@ -42,7 +42,7 @@ def collect(
     video.parse_every(every)
     names = ("frames.csv", "quality.csv", "quality.png", "contact_sheet.png")
     written = [out / name for name in names]
-    _check(source, targets=written)
+    check(source, targets=written)
     frames = video.extract(clip, out, every)
     # A live source has moved on: what was kept of it is judged. Frames taken out of a video,
     # now or before, tell nothing of its rate and gaps.
@@ -82,7 +82,7 @@ def detect(
 
     clip, found = video.open(source, fps), {}
     about = video.probe(clip)
-    _check(source, detector, targets=[out, film])
+    check(source, detector, targets=[out, film])
     find = detectors.load(detector)
     with _film(film, about.fps) as writer:
         frames = tqdm(_frames(clip), "detect", about.frames, leave=False)
@@ -100,29 +100,39 @@ def detect(
 
 @program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt")
 def track(
-    source: cli.Video,
     out: cli.Tracks,
+    source: cli.OneVideo = None,
     film: cli.Film = None,
+    site: cli.Site = None,
+    camera: cli.Camera = None,
     truth: cli.Truth = None,
-    detector: cli.Detector = "auto",
-    features: cli.Features = "auto",
+    detector: cli.Detector = None,
+    features: cli.Features = None,
     fps: cli.Rate = None,
 ) -> str:
     """Follow the people through a video.
 
     With the truth the tracks are scored: MOTA, IDF1, HOTA.
     """
-    from reidlib import drawing
+    from reidlib import boxes, drawing
     from reidlib.collection import formats, video
+    from reidlib.demonstration import place, site_file
     from reidlib.detection import detectors, scores, tracking
     from reidlib.features import extractors
 
+    known_place = site_file.read(site) if site else place.Site()
+    if (source is None) == (site is None) or (camera and not site):
+        raise ValueError("track needs a VIDEO, or --site with --camera, and not both")
+    described = site_file.camera(known_place, camera) if site else place.Camera(source)
+    source, truth = str(described.video), truth or described.truth
+    detector, features = detector or known_place.detector, features or known_place.features
     clip = video.open(source, fps)
     about = video.probe(clip)
     size = about.width, about.height
     known = scores.read_truth(truth, about.frames, size) if truth else None
-    _check(source, truth, detector, features, targets=[out, film])
+    check(source, site, truth, detector, features, targets=[out, film])
     find, embed = detectors.load(detector), extractors.load(features)
+    find = place.outside(find, described.masks)
     with _film(film, about.fps) as writer:
 
         def draw(index, image, tracks):
@@ -134,6 +144,7 @@ def track(
     line = f"{table['track'].nunique()} tracks"
     if known is None:
         return line
+    known = known[~place.in_masks(known[boxes.BOX].to_numpy(), described.masks)]
     score = scores.evaluate(known, table)
     return ", ".join([line, *(f"{name} {score[name]:.3f}" for name in ("MOTA", "IDF1", "HOTA"))])
 
@@ -157,7 +168,7 @@ def extract(
     crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
     clip = None if crops else video.open(source, fps)
     length = video.probe(clip).frames if clip else None
-    _check(source, tracks, features, targets=[out, out.with_suffix(".csv")])
+    check(source, tracks, features, targets=[out, out.with_suffix(".csv")])
     extractor = extractors.load(features)
     if tracks:
         table = formats.read_mot(tracks)
@@ -202,7 +213,7 @@ def train(
     table, checkpoint = out.with_suffix(".csv"), Path(f"{out}.checkpoint")
     if out.suffix != ".pt":
         raise ValueError(f"--out {out}: the name of a model ends in .pt")
-    _check(dataset, targets=[out, table, checkpoint])
+    check(dataset, targets=[out, table, checkpoint])
     data = _dataset(dataset, same_camera)
     torch.manual_seed(0)
     pids = data.train["pid"]
@@ -269,7 +280,7 @@ def visualize(
 
     data, extractor = _dataset(dataset, same_camera), extractors.load(model)
     names = ("rank_grid", "cmc", "embedding_map", "confusion")
-    _check(dataset, model, targets=[out / f"{name}.png" for name in names])
+    check(dataset, model, targets=[out / f"{name}.png" for name in names])
     query, gallery = (extractors.embed(part, extractor) for part in (data.query, data.gallery))
     result = ranking.score(query, gallery, data)
     query_pids, _, gallery_pids, gallery_camids = data.labels
@@ -297,29 +308,6 @@ def visualize(
     for name, figure in figures.items():
         wrote(style.save(figure, out / f"{name}.png"))
     return f"{len(figures)} figures of {extractor.name} on {data.name}: {_scores(result)}"
-
-
-@program.add("--out demo", "the files finished so far are in {out}")
-def demo(
-    out: cli.Folder,
-    videos: cli.Videos = None,
-    start: cli.Starts = None,
-    truth: cli.Truths = None,
-    detector: cli.Detector = "auto",
-    features: cli.Features = "auto",
-) -> str:
-    """Run the whole pipeline and write films, figures and a report."""
-    from reidlib.demonstration import pipeline
-    from reidlib.detection import detectors
-    from reidlib.features import extractors
-
-    find, embed = detectors.load(detector), extractors.load(features)
-    clips = pipeline.clips(videos or [], truth or [], starts=start or [])
-    found = pipeline.run(clips, out, detector=find, extractor=embed)
-    wrote(out / "report.html", out / "metrics.json")
-    cameras, shared = len(found["cameras"]), found["people in several cameras"]
-    where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
-    return f"{found['people']} people in {where}; open {out / 'report.html'}"
 
 
 def _frames(clip: "video.Video") -> Iterable:
@@ -350,7 +338,7 @@ def _film(path: Path | None, fps: float):
     return encoding.Writer(path, fps) if path else contextlib.nullcontext()
 
 
-def _check(*inputs, targets: Sequence[Path | None]) -> None:
+def check(*inputs, targets: Sequence[Path | None]) -> None:
     """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
     from reidlib.collection import sequences
 

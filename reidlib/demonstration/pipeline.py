@@ -17,11 +17,10 @@ import pandas as pd
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
 from reidlib.collection import cameras, formats, video
-from reidlib.demonstration import averages, films, matching, place, report, summary
+from reidlib.demonstration import averages, films, matching, place, report, site_file, summary
 from reidlib.detection import detectors, scores, tracking
 from reidlib.features import extractors, vectors
 
-BUNDLED = ("c1", "c2", "c3")
 CROP = (64, 128)  # width and height of the crops kept for figures, pixels
 
 
@@ -42,6 +41,7 @@ class Clip:
     seconds: float = 0.0
     truth_file: Path | None = None
     site: place.Site = place.Site()
+    masks: Sequence[np.ndarray] = ()  # where nobody counts, as for place.outside
 
     def at(self, frame) -> np.ndarray | float:
         """Return when frames, one or many, were taken, in seconds of the common clock.
@@ -124,23 +124,29 @@ def clips(
     seconds: float | None = None,
     overlap: Sequence[tuple[str, str]] | None = None,
     travel: Mapping[tuple[str, str], float] | None = None,
+    site: place.Site | None = None,
 ) -> list[Clip]:
     """Return the clips to work on, one a camera, by default named after their files.
 
-    Without `videos` these are the bundled three cameras with truth and calibration. `truth` holds
-    a MOT text file a video (or None), `names` the cameras and `starts` the second of the common
-    clock at which each clip begins; of each, only the first `seconds` count. `overlap` and `travel`
-    are as for matching.link, by the names of cameras. Raises FileNotFoundError or ValueError for
-    what is no video, and ValueError when the counts differ or a camera is unknown.
+    Without `videos` these are the cameras of `site`, as from site_file.read, or the bundled three.
+    `truth` holds a MOT text file a video (or None), `names` the cameras and `starts` the second of
+    the common clock at which each clip begins; of each, only the first `seconds` count. `overlap`
+    and `travel` are as for matching.link, by the names of cameras. What is given goes before what
+    the site says. Raises FileNotFoundError or ValueError for what is no video, and ValueError when
+    the counts differ or a camera is unknown.
     """
-    calibrations, site = {}, place.Site()
-    if not videos and (truth or starts):
-        raise ValueError("truth or starts without a video; name the videos first, then --truth")
+    if videos and site is not None:
+        raise ValueError("videos and a site file, which has its own; give one of the two")
+    if not videos and site is None:
+        if truth or starts:
+            raise ValueError("truth or starts without a video; name the videos first, then --truth")
+        site = site_file.read(assets.data("plaza", "site.toml"))
+    site = site or place.Site()
     if not videos:
-        videos = [assets.data("plaza", "clips", f"{name}_day.mp4") for name in BUNDLED]
-        truth = [assets.data("plaza", "truth", f"{name}_day.txt") for name in BUNDLED]
-        calibrations = cameras.read_cameras(assets.data("plaza", "cameras.json"))
-        site = place.PLAZA
+        described = site.cameras.values()
+        videos, names = [camera.video for camera in described], names or list(site.cameras)
+        truth = truth or [camera.truth for camera in described]
+        starts = starts or [camera.start for camera in described]
     for what, given in (("truth files", truth), ("names", names), ("starts", starts)):
         if given and len(given) != len(videos):
             raise ValueError(
@@ -166,13 +172,15 @@ def clips(
             frames = min(about.frames, math.ceil(seconds * about.fps))
             about = replace(about, frames=frames, duration=frames / about.fps)
         given = truth[number] if truth else None
+        described = site.cameras.get(name) or place.Camera(path)
         known = None
         if given is not None:
             size = about.width, about.height
             known = scores.read_truth(given, whole.frames, size, stop=about.frames)
+            known = known[~place.in_masks(known[BOX].to_numpy(), described.masks)]
         start = starts[number] if starts else 0.0
-        calibration = calibrations.get(name)
-        clip = Clip(name, path, about, known, calibration, start, site=site)
+        clip = Clip(name, path, about, known, described.calibration, start, site=site)
+        clip.masks = described.masks
         clip.truth_file = None if given is None else Path(given)
         found.append(clip)
     return found
@@ -185,8 +193,9 @@ def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
     averaged over spans of time, and the number of crops is bounded.
     """
     started, crops, means = time.perf_counter(), Samples(), averages.Averages()
+    seeing = place.outside(detector, clip.masks)
     found = tracking.track_recording(
-        clip.path, detector, extractor, on_frame=crops, stop=clip.about.frames
+        clip.path, seeing, extractor, on_frame=crops, stop=clip.about.frames
     )
     table = found.table.astype({"track": np.int32, "frame": np.int32})
     table["time"] += clip.start

@@ -1,14 +1,36 @@
-"""What is known of the place: who cannot be whom, going by the clock and the ground."""
+"""What is known of the place: who cannot be whom, by clock and ground, and where nobody counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
 
+import cv2
 import numpy as np
+
+from reidlib.boxes import BOX
 
 ENDS = 1.0  # seconds at the ends of a path over which a place is averaged
 CONVINCING = 1.0  # seconds of walking together after which place weighs half
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What is known of one camera; `start` is in seconds of the clock that all cameras share.
+
+    `calibration` is as for `cameras.on_ground`, `masks` hold the corners (N, 2), in pixels, of
+    regions that do not count.
+    """
+
+    video: Path | str
+    start: float = 0.0
+    truth: Path | None = None
+    calibration: dict | None = None
+    masks: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True)
@@ -16,16 +38,17 @@ class Site:
     """What is known of the place: which cameras see it together, and how far others are away.
 
     `overlap` and `travel` are as for `matching.link`: pairs of cameras that may see a person at
-    once (None: not known), and the least seconds from one camera to another.
+    once (None: not known), and the least seconds from one camera to another. The rest is what a
+    site file holds besides, as from `site_file.read`; `began` is when the common clock shows 0.
     """
 
     overlap: Sequence[tuple[str, str]] | None = None
     travel: Mapping[tuple[str, str], float] = field(default_factory=dict)
-
-
-# Cameras 1 and 2 of plaza see one place from two sides. By cameras.json the views of 2 and 3 lie
-# 10.5 m apart and the places where people walk before 1 and 3 lie 14 m apart; at 3.5 m/s, a run:
-PLAZA = Site([("c1", "c2")], {("c2", "c3"): 3.0, ("c1", "c3"): 4.0})
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    detector: str = "auto"
+    features: str = "auto"
+    threshold: float | None = None
+    began: datetime | None = None
 
 
 def known(names: Sequence[str], site: Site, overlap, travel) -> Site:
@@ -40,7 +63,55 @@ def known(names: Sequence[str], site: Site, overlap, travel) -> Site:
                 f"overlap and travel name the cameras {', '.join(map(str, pair))}; expected pairs "
                 f"of {', '.join(names)}"
             )
+    together = {frozenset(pair) for pair in site.overlap or ()}
+    for pair, seconds in site.travel.items():
+        if seconds > 0 and frozenset(pair) in together:
+            raise ValueError(
+                f"overlap says that {pair[0]} and {pair[1]} see a person at once, travel that it "
+                f"takes {seconds:g} s from one to the other; leave one of them out"
+            )
     return site
+
+
+# Regions that do not count
+
+
+def in_masks(boxes: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return which boxes (N, 4) stand in one of the masks, going by the middle of their feet.
+
+    >>> in_masks(np.array([[4, 0, 6, 5], [20, 0, 24, 5]]), [[[0, 0], [9, 0], [9, 9], [0, 9]]])
+    array([ True, False])
+    """
+    feet = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]]).astype(float)
+    outlines = [np.asarray(mask, np.float32) for mask in masks]
+    inside = [any(cv2.pointPolygonTest(o, foot, False) >= 0 for o in outlines) for foot in feet]
+    return np.array(inside, bool)
+
+
+def outside(detector: Callable, masks: Sequence[np.ndarray]) -> Callable:
+    """Return a detector that does not see who stands in a mask.
+
+    They are left out before tracking, not when people are counted: nobody there is followed,
+    cropped, embedded or kept, so that a film of a public pavement or a poster leaves no trace.
+    Somebody who walks through a mask is lost and found again by the tracker, as behind a pillar.
+    """
+    if not len(masks):
+        return detector
+    if hasattr(detector, "raw"):
+        seeing = copy.copy(detector)
+        seeing.raw = lambda images: [
+            found[~in_masks(found[:, :4], masks)] for found in detector.raw(images)
+        ]
+        return seeing
+
+    @functools.wraps(detector)
+    def find(images):
+        return [table[~in_masks(table[BOX].to_numpy(), masks)] for table in detector(images)]
+
+    return find
+
+
+# Who cannot be whom
 
 
 def named(pairs) -> str:

@@ -1,0 +1,60 @@
+"""Commands for footage of one's own: what is known of the place, the whole pipeline, a search.
+
+They are built as those in commands.py, and belong to the same program.
+"""
+
+from reidlib import assets
+from reidlib import command_line as cli
+from reidlib.commands import program, wrote
+
+
+@program.add("door.mp4 yard.mp4 --out site.toml")
+def site(videos: cli.SomeVideos, out: cli.SiteFile) -> str:
+    """Begin a site file: what is known of a place, with comments on what to fill in."""
+    from reidlib.demonstration import site_file
+
+    assets.check_writable(out)
+    found = site_file.write(out, videos)
+    wrote(out)
+    clocks = "their clocks" if found.began else "no clocks: their files do not say when they begin"
+    return f"{len(found.cameras)} cameras and {clocks}; fill in the rest, then demo --site {out}"
+
+
+@program.add("--out demo", "the files finished so far are in {out}")
+def demo(
+    out: cli.Folder,
+    videos: cli.Videos = None,
+    site: cli.Site = None,
+    start: cli.Starts = None,
+    truth: cli.Truths = None,
+    overlap: cli.Overlap = None,
+    travel: cli.Travel = None,
+    threshold: cli.Threshold = None,
+    detector: cli.Detector = None,
+    features: cli.Features = None,
+) -> str:
+    """Run the whole pipeline and write films, figures and a report.
+
+    Options go before what a site file says.
+    """
+    from reidlib.demonstration import pipeline, site_file
+    from reidlib.detection import detectors
+    from reidlib.features import extractors
+
+    described = site_file.read(site) if site else None
+    clips = pipeline.clips(videos or [], truth or [], starts=start or [], site=described)
+    known, names = clips[0].site, [clip.camera for clip in clips]
+    pairs = [] if overlap == ["none"] else overlap
+    ways = travel and [tuple(way.rpartition("=")[::2]) for way in travel]
+    overlap, travel = site_file.between(names, pairs, ways)
+    find = detectors.load(detector or known.detector)
+    embed = extractors.load(features or known.features)
+    threshold = known.threshold if threshold is None else threshold
+    if threshold is not None:
+        embed.threshold = threshold
+    assets.refuse_overwriting([site], [out / name for name in ("report.html", "metrics.json")])
+    found = pipeline.run(clips, out, detector=find, extractor=embed, overlap=overlap, travel=travel)
+    wrote(out / "report.html", out / "metrics.json")
+    cameras, shared = len(found["cameras"]), found["people in several cameras"]
+    where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
+    return f"{found['people']} people in {where}; open {out / 'report.html'}"
