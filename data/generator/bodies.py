@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from . import garments, headwear, identities, luggage
+from . import costumes, garments, headwear, identities, luggage
 from .anatomy import BODY_VERTICES, PARTS, PROP_BONES, Body, BodyModel
 from .identities import Identity
 
@@ -48,6 +48,8 @@ def dress(model: BodyModel, identity: Identity) -> Dressed:
     """Shape, clothe and equip a person; about 0.2 s."""
     body = model.shape(identity)
     cuts = garments.cut(identity)
+    if isinstance(identity, costumes.Costume):
+        cuts = identity.recut(cuts)
     pieces, surface = garments.clothe(model, body, identity, cuts)
     pieces += garments.eyes(model, body)
     pieces += headwear.dress_head(model, body, identity, surface)
@@ -67,7 +69,7 @@ def dress(model: BodyModel, identity: Identity) -> Dressed:
         identity, rest, join("normals"),
         np.concatenate([p.faces + s for p, s in zip(pieces, starts, strict=False)]).astype("i4"),
         part, bones, weights, join("at"), _openness(rest, part, body),
-        _materials(identity, body, cuts), body.stature, _skeleton(model, body), skinning)
+        _uniforms(identity, body, cuts), body.stature, _skeleton(model, body), skinning)
 
 
 def _skeleton(model: BodyModel, body: Body) -> Skeleton:
@@ -94,6 +96,13 @@ def _openness(rest: np.ndarray, part: np.ndarray, body: Body) -> np.ndarray:
     armpit = np.exp(-((z - body.neck + .17) / .07) ** 2 - ((np.abs(x) - .17) / .05) ** 2)
     chin = np.exp(-((z - body.chin + .02) / .035) ** 2 - ((y - body.face - .07) / .06) ** 2)
     return (1 - .45 * crotch - .35 * armpit - .45 * chin * (part == PARTS["skin"])).astype("f4")
+
+
+def _uniforms(identity: Identity, body: Body, cuts: garments.Cut) -> dict:
+    values = _materials(identity, body, cuts)
+    if isinstance(identity, costumes.Costume):
+        values |= costumes.uniforms(identity)
+    return values
 
 
 def _materials(identity: Identity, body: Body, cuts: garments.Cut) -> dict:

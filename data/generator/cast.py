@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import identities
+from . import costumes, identities
 
 TRAIN_PIDS = range(1, 151)
 TEST_PIDS = range(201, 301)
 CLIP_PIDS = range(201, 221)
 DISTRACTORS = 70
 PLAZA_SEED, WARDROBE_SEED, TRAINING_SEED, DISTRACTOR_SEED = 20, 21, 22, 36
+TRAINEE_SEED = 23
+TRAINEES = 10_000  # number of the second training cast's first person
+BLOCK = 48  # people of that cast who are rendered together
 
 
 # What look-alikes have in common; hair, hat, glasses and half of the shoes stay their own.
@@ -77,3 +80,18 @@ def distractor(number: int) -> identities.Identity:
 def stranger(number: int) -> identities.Identity:
     """Somebody who never appears in plaza, for training the bundled weights."""
     return identities.sample(np.random.default_rng((TRAINING_SEED, number)), number)
+
+
+def trainee(number: int) -> costumes.Costume:
+    """Somebody of the second training cast, whose numbers start at `TRAINEES`.
+
+    Two in five of those with an odd number look like the one before them in all but one garment.
+    """
+    own = costumes.sample(np.random.default_rng((TRAINEE_SEED, number)), number)
+    rng = np.random.default_rng((TRAINEE_SEED, number, 1))
+    if number % 2 == 0 or rng.random() > 0.4:
+        return own
+    model = trainee(number - 1)
+    while (own.gender, own.age < 13) != (model.gender, model.age < 13):
+        own = costumes.sample(rng, number)
+    return costumes.look_alike(model, own, rng)

@@ -84,6 +84,7 @@ def clothe(model: BodyModel, body: Body, identity, cuts: Cut) -> tuple[list[Piec
 
     slack = .6 if identity.gender == "female" else 1.  # cuts follow the waist more
     ease, hang = TOP_FIT[identity.top]
+    ease += identity.loose if not outer else 0.
     top = _upper(model, body, ease * (.5 + .5 * slack), hang * slack)
     keep = (torso > cuts.top_hem - .12) & ~limb | limb & (arm < cuts.sleeve + .1)
     if outer:

@@ -25,7 +25,8 @@ def source(name: str) -> str:
     return (SHADERS / name).read_text(encoding="utf-8")
 
 
-def program_text(part: int) -> tuple[str, str]:
+def program_text(part: int, wardrobe: bool = False) -> tuple[str, str]:
+    """Vertex and fragment shader of a part; `wardrobe` switches on the second training cast's."""
     kind = (
         ("environment.glsl", "static.glsl")
         if part >= ENVIRONMENT
@@ -33,6 +34,9 @@ def program_text(part: int) -> tuple[str, str]:
     )
     names = ("common.glsl", "lighting.glsl", *kind)
     head = f"#version 330\n#define PART {part}\n"
+    if wardrobe:
+        names = ("common.glsl", "wardrobe.glsl", *names[1:])
+        head += "#define WARDROBE\n"
     return "#version 330\n" + source("mesh.vert.glsl"), head + "\n".join(map(source, names))
 
 
@@ -96,6 +100,15 @@ class Plate:
             for t in (self.other, self.sun)
         ]
         return float(np.minimum(sum(light), 1.0).mean())
+
+    def tint(self) -> np.ndarray:
+        """Mean colour of the empty scene, (3,), as multiples of its mean brightness."""
+        light = sum(
+            np.frombuffer(t.read(), "f2").reshape(-1, 4)[::7, :3].astype("f4")
+            for t in (self.other, self.sun)
+        )
+        colour = np.minimum(light, 1.0).mean(0)
+        return colour / colour.mean()
 
     def release(self) -> None:
         for item in reversed(self.owned):

@@ -8,6 +8,7 @@ then fails where a look at the structure still succeeds.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -120,6 +121,10 @@ class Identity:
     hat: str
     hat_colour: str
     scarf: str
+
+    # What only a Costume varies.
+    loose: ClassVar[float] = 0.0  # metres between body and top beyond the usual
+    bag_size: ClassVar[float] = 1.0
 
 
 _CLOTHES = [f.name for f in fields(Identity)]

@@ -78,13 +78,15 @@ HALL = Light(
 )
 
 
-def sample(rng: np.random.Generator, indoor: bool) -> Light:
-    """A random light of a random hour and weather."""
+def sample(
+    rng: np.random.Generator, indoor: bool, chances: tuple[float, float, float] = (0.5, 0.3, 0.2)
+) -> Light:
+    """A random light of a random hour and weather; `chances` are of day, overcast and dusk."""
 
     def jitter(colour, spread=0.08):
         return tuple(np.asarray(colour) * np.exp(rng.normal(0, spread, 3)))
 
-    base = HALL if indoor else (DAY, OVERCAST, DUSK)[rng.choice(3, p=(0.5, 0.3, 0.2))]
+    base = HALL if indoor else (DAY, OVERCAST, DUSK)[rng.choice(3, p=chances)]
     turn, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.6)
     towards = (
         (0.2 * np.cos(turn), 0.2 * np.sin(turn), 1.0)

@@ -27,7 +27,7 @@ def luggage(model: BodyModel, body: Body, identity, surface: np.ndarray) -> list
     kind = identity.bag
     if kind == "none":
         return pieces
-    size = np.array(SIZES[kind]) * scale
+    size = np.array(SIZES[kind]) * scale * identity.bag_size
     side = 1 if identity.bag_side == "L" else -1
     if "backpack" in kind:
         return pieces + _backpack(model, body, surface, size)

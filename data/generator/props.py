@@ -258,3 +258,30 @@ def pot_plant(b: Builder, x, y, rng) -> None:
     b.drum(0, 0, 0, 0.45, 0.2, 0.26, PLASTIC, (0.32, 0.3, 0.28))
     b.leaves((0, 0, 0.95), (0.36, 0.36, 0.5), 260, rng, (0.07, 0.14, 0.05), size=0.17)
     b.block(0.45)
+
+
+def railing(b: Builder, x, y, turn, rng) -> None:
+    """A fence of upright bars, two to six metres long."""
+    b.at(x, y, turn)
+    long, high, gap = rng.uniform(2, 6), rng.uniform(0.8, 1.3), rng.uniform(0.1, 0.25)
+    tint = tuple(rng.uniform(0.02, 0.6) * np.exp(rng.normal(0, 0.15, 3)).clip(0.5, 1.5))
+    for k in np.arange(-long / 2, long / 2, gap):
+        b.box((k, 0, high / 2), (0.03, 0.03, high), METAL, tint)
+    for level in (0.12, high):
+        b.box((0, 0, level), (long, 0.05, 0.05), METAL, tint)
+    for k in np.arange(-long / 2, long / 2, 0.5):
+        b.block(0.1, k)
+
+
+def board(b: Builder, x, y, turn, rng) -> None:
+    """A board or banner on legs, as shops and building sites put up."""
+    b.at(x, y, turn)
+    wide, high, low = rng.uniform(0.8, 3.5), rng.uniform(0.6, 1.6), rng.uniform(0.1, 0.9)
+    hue = rng.permutation((rng.uniform(0.2, 0.6), rng.uniform(0.05, 0.4), 0.06))
+    faded = hue.mean() + (hue - hue.mean()) * rng.uniform(0.2, 1)
+    look = dict(seed=rng.uniform(0, 90), scale=rng.uniform(0.3, 1.2))
+    b.box((0, 0, low + high / 2), (wide, 0.06, high), POSTER, tuple(faded), **look)
+    for side in (-1, 1):
+        b.box((side * wide / 2, 0, (low + high) / 2), (0.06, 0.06, low + high), METAL, STEEL)
+    for k in np.arange(-wide / 2, wide / 2 + 0.1, 0.5):
+        b.block(0.15, k)

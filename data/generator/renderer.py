@@ -37,7 +37,8 @@ STATIC_SHADOW = 2048
 class Renderer:
     """One OpenGL context (EGL, so a machine without a display will do) and all that lives in it."""
 
-    def __init__(self, shadow_size: int = 1024):
+    def __init__(self, shadow_size: int = 1024, wardrobe: bool = False):
+        self.wardrobe = wardrobe  # everybody wears a Costume
         self.ctx = moderngl.create_standalone_context(backend="egl")
         self.ctx.enable(moderngl.DEPTH_TEST)
         self.programs: dict[int, moderngl.Program] = {}
@@ -89,7 +90,7 @@ class Renderer:
 
     def program(self, part: int) -> moderngl.Program:
         if part not in self.programs:
-            vertex, fragment = program_text(part)
+            vertex, fragment = program_text(part, self.wardrobe)
             self.programs[part] = self.ctx.program(vertex_shader=vertex, fragment_shader=fragment)
         return self.programs[part]
 

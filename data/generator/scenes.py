@@ -195,8 +195,8 @@ def _room(b, half_x, half_y, high, floor, floor_tint, wall_tint, rng, scale=0.6)
     b.lamps[:] = [b.lamps[k] for k in sorted(keep)]
 
 
-def sample(rng: np.random.Generator) -> Scene:
-    """A random place, 18 metres across, furnished at random."""
+def sample(rng: np.random.Generator, clutter: int = 0) -> Scene:
+    """A random place, 18 metres across, furnished at random, with `clutter` railings and boards."""
 
     def tint(low, high):
         return tuple(np.clip(rng.uniform(low, high) + rng.normal(0, 0.02, 3), 0.03, 0.8))
@@ -220,6 +220,9 @@ def sample(rng: np.random.Generator) -> Scene:
     else:
         _street(b, half, rng, tint)
     _furnish(b, half, indoor, rng)
+    for _ in range(clutter):
+        spot, turn = rng.uniform(-half + 1, half - 1, 2), rng.uniform(0, 2 * np.pi)
+        (props.railing if rng.random() < 0.75 else props.board)(b, *spot, turn, rng)
     return _finish(b, (-half + 1, -half + 1, half - 1, half - 1), indoor, (0, 0, 1.5), half * 1.5)
 
 

@@ -56,6 +56,24 @@ def sample(rng: np.random.Generator) -> Sensor:
     )
 
 
+def sample_rough(rng: np.random.Generator) -> Sensor:
+    """A random camera as they hang in streets: hard contrast, crushed blacks, sharpened, coarse."""
+    bad = rng.beta(1.3, 2.0)
+    warm, green = rng.normal(0, 0.09), rng.normal(0, 0.04)
+    return Sensor(
+        white=(float(np.exp(warm)), float(np.exp(green)), float(np.exp(-warm))),
+        exposure=float(np.exp(rng.normal(0.05, 0.27))),
+        gamma=float(np.exp(rng.normal(0.1, 0.2))),
+        contrast=float(rng.uniform(0.85, 1.5)),
+        saturation=float(rng.uniform(0.5, 1.3)),
+        noise=float(0.004 + 0.035 * bad * rng.random()),
+        blur=float(0.25 + 1.0 * bad * rng.random()),
+        sharpen=float(rng.choice([0.0, 0.5, 1.2, 2.2])),
+        vignette=0.0,
+        jpeg=int(rng.integers(22, 95)),
+    )
+
+
 def tone(light: np.ndarray) -> np.ndarray:
     """Linear light to display values 0..1: a filmic shoulder (Narkowicz, 2015), then gamma 2.2."""
     x = np.maximum(light, 0) * 0.72

@@ -33,6 +33,13 @@ class Shot:
     company: float = 0.4  # chance that somebody is near
     jitter: float = 1.3  # of the detector's box
     shrink: float = 1.0  # sensor pixels are thrown away before the crop is stored
+    # The rest is for the second training cast.
+    size: tuple[int, int] = (WIDTH, HEIGHT)  # of the stored crop
+    slim: float = 0.42  # least width of a box, as a share of its height
+    outside: float = 0.0  # share of a person's size that may lie outside of the picture
+    legless: float = 0.0  # chance that the box ends at hips or knees
+    finer: int = 1  # drawn so many times finer than the sensor, then averaged
+    smear: float = 0.0  # chance that the person moved while the shutter was open
 
 
 # A query is often the poorest picture of all: small, cut badly, half hidden.
@@ -56,11 +63,11 @@ class Studio:
     def take(self, view: View, actor: Actor, pose, shot: Shot, heading: float) -> np.ndarray | None:
         """One crop, uint8 RGB (128, 64, 3), or None when no attempt gave the wanted visibility."""
         for _ in range(12):
-            spot = views.find_spot(view, self.rng, *shot.heights)
+            spot = views.find_spot(view, self.rng, *shot.heights, margin=shot.outside / 4)
             if spot is None:
                 return None
             main = actor.show(*pose, spot, heading)
-            box = self._jittered(main, view, shot.jitter)
+            box = self._jittered(main, view, shot)
             if box is None:
                 continue
             crop = self._draw(view, [main, *self._others(view, spot, shot)], box, shot)
@@ -96,28 +103,36 @@ class Studio:
             replace(Shot(), visibility=(0, 1)),
         )
 
-    def _jittered(self, main: Shown, view: View, jitter: float):
+    def _jittered(self, main: Shown, view: View, shot: Shot):
         """A box as a detector would draw it, or None if it is not quite in the picture."""
         x1, y1, x2, y2 = _extent(main, view)
         height, width = y2 - y1, x2 - x1
-        slack = 0.05 * height
+        slack = max(0.05, shot.outside) * height
+        wide_slack = max(slack if not shot.outside else 0.0, shot.outside * width)
         if (
-            x1 < -slack
+            x1 < -wide_slack
             or y1 < -slack
-            or x2 > view.camera.width + slack
+            or x2 > view.camera.width + wide_slack
             or y2 > view.camera.height + slack
         ):
             return None
-        edges = self.rng.normal((-0.02, -0.015, 0.02, 0.015), (0.05, 0.022, 0.05, 0.022)) * jitter
+        edges = self.rng.normal((-0.02, -0.015, 0.02, 0.015), (0.05, 0.022, 0.05, 0.022))
+        edges = edges * shot.jitter
         x1, y1, x2, y2 = (
             x1 + edges[0] * width,
             y1 + edges[1] * height,
             x2 + edges[2] * width,
             y2 + edges[3] * height,
         )
-        wide = max(x2 - x1, 0.42 * (y2 - y1))  # crops are stored 1:2, so slim boxes are widened
+        if shot.legless and self.rng.random() < shot.legless:
+            y2 = y1 + self.rng.uniform(0.5, 0.85) * (y2 - y1)
+        wide = max(x2 - x1, shot.slim * (y2 - y1))  # stored 1:2, so slim boxes are widened
         middle = (x1 + x2) / 2
-        return middle - wide / 2, y1, middle + wide / 2, y2
+        x1, x2 = middle - wide / 2, middle + wide / 2
+        if shot.outside:  # a detector's boxes end where the picture does
+            x1, y1 = max(x1, 0.0), max(y1, 0.0)
+            x2, y2 = min(x2, float(view.camera.width)), min(y2, float(view.camera.height))
+        return x1, y1, x2, y2
 
     def _others(self, view: View, spot, shot: Shot) -> list[Shown]:
         """Passers-by: sometimes one in front, sometimes some near or behind."""
@@ -154,23 +169,30 @@ class Studio:
         height = int(SIZES[np.argmin(np.abs(SIZES - (y2 - y1)))])
         size = (max(16, round(height * (x2 - x1) / (y2 - y1) / 16) * 16), height)
         window = (x1 / camera.width, y1 / camera.height, x2 / camera.width, y2 / camera.height)
+        finer = shot.finer if height <= 160 else 1
+        drawn = (size[0] * finer, size[1] * finer)
         light, owner = self.renderer.render(
-            view.plate, [s.placed for s in shown], window, size, reach=3.5
+            view.plate, [s.placed for s in shown], window, drawn, reach=3.5
         )
         if shown:
-            pixels = (camera.project(shown[0].points)[:, :2] - (x1, y1)) / (x2 - x1, y2 - y1) * size
+            corner, extent = (x1, y1), (x2 - x1, y2 - y1)
+            pixels = (camera.project(shown[0].points)[:, :2] - corner) / extent * drawn
             visible = visibility(shown[0], 1, pixels, np.asarray(camera.eye, "f4"), owner)
             if not shot.visibility[0] <= visible <= shot.visibility[1]:
                 return None
+        if finer > 1:
+            light = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
+        if shot.smear and self.rng.random() < shot.smear:
+            light = cv2.blur(light, (max(1, round(size[0] * self.rng.uniform(0.03, 0.09))), 1))
         if shot.shrink < 1:
             small = (max(8, int(size[0] * shot.shrink)), max(16, int(size[1] * shot.shrink)))
             light = cv2.resize(light, small, interpolation=cv2.INTER_AREA)
         look = view.sensor.but(exposure=view.sensor.exposure * float(self.rng.uniform(0.9, 1.1)))
         picture = sensor.develop(light, look, self.rng, vignette=False)
-        shrinking = picture.shape[0] > HEIGHT
+        shrinking = picture.shape[0] > shot.size[1]
         return cv2.resize(
             picture,
-            (WIDTH, HEIGHT),
+            shot.size,
             interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
         )
 

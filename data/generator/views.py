@@ -83,6 +83,19 @@ def sample(
     return view
 
 
+def sample_rough(renderer: Renderer, rng: np.random.Generator, name: str) -> View:
+    """A random view for the second training cast: cluttered places, rough cameras, rarely dusk."""
+    scene = scenes.sample(rng, clutter=int(rng.integers(0, 7)))
+    light = lights.sample(rng, scene.indoor, (0.5, 0.4, 0.1)).with_lamps(scene.lamps)
+    camera, look = _sample_camera(rng, scene, name), sensor.sample_rough(rng)
+    view = make(renderer, name, scene, light, camera, look, samples=10)
+    metered = float(np.clip(METER / view.plate.brightness(), 0.4, 4.0)) / light.exposure
+    balance = view.plate.tint() ** -0.8  # automatic white balance takes most of a tint away
+    white = tuple(float(v) for v in np.asarray(look.white) * balance)
+    view.sensor = look.but(white=white, exposure=view.sensor.exposure * metered)
+    return view
+
+
 def _sample_camera(rng: np.random.Generator, scene: Scene, name: str) -> Camera:
     x0, y0, x1, y1 = scene.walkable
     for _ in range(200):

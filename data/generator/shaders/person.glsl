@@ -162,9 +162,26 @@ vec3 printed() {
     return a;
 }
 
+#ifdef WARDROBE
+vec3 worn(vec3 named) {
+    bool arm = at.w > .5;
+    vec2 u = vec2(arm ? rest.y * 1.2 : rest.x, arm ? at.x * .55 : at.z * (neck - hip));
+    vec3 c = top_weave == 0 ? named : woven(top_weave, u, arm ? .7 : at.z, seed, top_colour, top_ink, top_ink2);
+    if (at.w > 1.5) return top_colour;
+    if (arm) return at.x > sleeve_split ? top_ink2 : c;
+    if (at.z < top_hem + hem_band && outer_kind == 0) return top_ink2;
+    vec2 place = vec2(rest.x, (at.z - print_place.y) * (neck - hip));
+    bool front = rest.y < -.01;
+    return front || outer_kind == 0 ? printed_on(c, place, seed, front, top_ink, top_ink2) : c;
+}
+#endif
+
 void surface(inout Surface s) {
     bool arm = at.w > .5;
     vec3 c = printed();
+#ifdef WARDROBE
+    c = worn(c);
+#endif
     if (at.w < 1.5) {
         float collar = top_kind == 6 ? 1.16 : 1. + .07 * smoothstep(-.03, .05, rest.y);
         if (top_kind == 0) {
@@ -207,6 +224,16 @@ void surface(inout Surface s) {
     bool arm = at.w > .5;
     float x = abs(rest.x);
     vec3 c = outer_colour;
+#ifdef WARDROBE
+    vec2 u = vec2(arm ? rest.y * 1.2 : rest.x, arm ? at.x * .55 : at.z * (neck - hip));
+    c = woven(outer_weave, u, arm ? .7 : at.z, seed, outer_colour, outer_ink, outer_ink2);
+    if (at.w > 1.5) c = outer_colour;
+    else if (!arm && at.z > yoke || arm && at.x < .35 * (1. - yoke)) c = outer_ink;
+    if (arm && sleeve_split < 1.5) c = outer_ink;
+    if (at.w < 1.5 && !arm && tail == 0. && at.z < outer_hem + hem_band) c = outer_ink2;
+    if (!arm && at.w < 1.5 && rest.y > .0)
+        c = printed_on(c, vec2(rest.x, (at.z - .62) * (neck - hip)), seed, false, outer_ink, outer_ink2);
+#endif
     if (at.w < 1.5) {
         float low = tail > 0. ? tail : 9.;
         if (arm ? at.x > outer_sleeve : at.z < outer_hem && tail == 0. || at.y > low && at.z < .1) discard;
@@ -248,6 +275,10 @@ uniform float bottom_hem, waist;
 void surface(inout Surface s) {
     if (at.y > bottom_hem && at.z < .1 || at.z > waist) discard;
     vec3 c = bottom_colour;
+#ifdef WARDROBE
+    if (bottom_weave == 17) c = at.z < .0 && abs(rest.y + .01) < .03 && abs(rest.x) > .12 ? bottom_ink : c;
+    else c = woven(bottom_weave, vec2(rest.x, rest.z), 1. - at.y, seed, bottom_colour, bottom_ink, bottom_ink2);
+#endif
     float x = abs(rest.x);
     bool low = at.z < .0, front = rest.y < .0;
     bool jeans = bottom_kind == 0;
@@ -279,6 +310,9 @@ void surface(inout Surface s) {
     if (at.y > skirt_hem || at.z > waist) discard;
     vec3 c = bottom_colour;
     float turn = atan(rest.x, -rest.y);
+#ifdef WARDROBE
+    c = woven(bottom_weave, vec2(turn * .16, rest.z), 1. - at.y, seed, bottom_colour, bottom_ink, bottom_ink2);
+#endif
     if (bottom_detail == 1) c = noise(vec3(turn * 9., rest.z * 40., seed)) > .62 ? mix(c, top_second, .8) : c;
     if (bottom_detail == 4) { c *= .72 + .4 * abs(fract(turn * 5.5) - .5) * 2.; }
     if (at.y > skirt_hem - .012) c *= .75;
@@ -300,6 +334,9 @@ void surface(inout Surface s) {
         return;
     }
     if (at.z < sole) c = shoe_kind < 2 ? vec3(.55) : vec3(.03);
+#ifdef WARDROBE
+    if (at.z < sole && shoe_kind < 2) c = sole_colour;
+#endif
     else if (shoe_kind < 2) {
         if (at.x < .62 && at.x > .28 && abs(fract(at.x * 22.) - .5) < .16 && at.z > .052) c = vec3(.6);
         if (shoe_kind == 1 && abs(at.z - .045 - .10 * (at.x - .5)) < .006) c = mix(c, vec3(.7), .8);
@@ -339,6 +376,10 @@ void surface(inout Surface s) {
     if (hat_kind == 1) {
         if (at.z > 0.) c *= .85;
         if (abs(fract(at.x * .955) - .5) < .035 && at.z <= 0.) c *= .8;
+#ifdef WARDROBE
+        if (mod(seed, 3.) < 1. && (mod(seed, 2.) < 1. ? at.z > 0. : abs(at.x) < .8 && at.z <= 0.)) c = hat_ink;
+        else
+#endif
         if (abs(at.x) < .28 && at.y > .42 && at.y < .66 && at.z <= 0. && mod(seed, 2.) < 1.) c = mix(top_second, vec3(.6), .5);
     }
     if (hat_kind == 2) {
@@ -355,6 +396,14 @@ uniform vec3 bag_colour;
 
 void surface(inout Surface s) {
     vec3 c = bag_colour;
+#ifdef WARDROBE
+    vec2 face = abs(at.y) > .9 ? at.xz : at.yz;
+    if (bag_design == 1 && at.z > .45) c = bag_ink;
+    if (bag_design == 2 && at.w > .5) c = bag_ink;
+    if (bag_design == 3 && abs(abs(at.x) - .45) < .16) c = bag_ink;
+    if (bag_design == 4 && motif(3, face * 1.4, seed) > .5) c = bag_ink;
+    if (bag_design == 5) c = noise(vec3(face * 9., seed)) > .52 ? bag_ink : c;
+#endif
     if (at.w > 1.5) c = vec3(.05);
     else {
         if (abs(abs(at.x) - .86) < .03 || abs(at.z - .62) < .03) c *= .55;

@@ -9,6 +9,10 @@ void main() {
     Surface s = plain_surface(view);
     vec3 flat_normal = s.normal;
     surface(s);
+#ifdef WARDROBE  // gravel, stains and wear
+    float grit = hash(vec2(floor(at.x * 8. + .5), 3.));
+    s.albedo *= max(1. + 1.3 * grit * (noise(world * 26.) - .5) + .7 * (fbm(world * 2.7) - .46), .1);
+#endif
     vec3 n = s.normal;
     float sun = max(dot(n, sun_direction), 0.);
     if (sun > 0.) sun *= shadow(static_shadow, static_light, world + flat_normal * .02, shadow_radius, .0008);
