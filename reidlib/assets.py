@@ -311,8 +311,7 @@ def fetch(url: str, name: str | Path, checksum: str = "", timeout: float = 20.0)
         return path
     with atomic(path) as temporary:
         with open(temporary, "wb") as file:
-            for chunk in _received(url, path, timeout):
-                file.write(chunk)
+            file.writelines(_received(url, path, timeout))
         if _is_page(temporary):
             raise Unavailable(
                 f"{url} gave a web page in place of {path.name}, as networks that ask for a login "

@@ -126,26 +126,21 @@ def heat_map(
     values: np.ndarray,
     rows: Sequence,
     columns: Sequence,
-    texts=None,
+    digits: str = "",
     label: str = "",
     **options,
 ) -> None:
     """Draw a matrix (rows, columns) as a heat map by seaborn; NaN leaves a cell empty.
 
-    `texts` is a matrix of the same shape with what the cells say, or a format such as ".2f", or
-    None. With `label` a colour bar stands beside it; `options` go to seaborn.heatmap, such as
-    cmap, vmin and vmax. Cell (i, j) has its middle at x = j + 0.5, y = i + 0.5.
+    With `digits`, a format such as ".2f", cells bear their value. With `label` a colour bar stands
+    beside it; `options` go to seaborn.heatmap, such as cmap, vmin and vmax, and those in `bar` to
+    the colour bar. Cell (i, j) has its middle at x = j + 0.5, y = i + 0.5.
     """
     import seaborn  # brings pyplot along, half a second that only such figures pay
 
-    if isinstance(texts, str):
-        options |= {"annot": True, "fmt": texts}
-    elif texts is not None:
-        options |= {"annot": texts, "fmt": ""}
-    bar = {"cbar_kws": {"label": label, "shrink": 0.9, **options.pop("bar", {})}} if label else {}
-    seaborn.heatmap(
-        values, ax=ax, cbar=bool(label), **bar, xticklabels=False, yticklabels=False, **options
-    )
+    bar = {"label": label, "shrink": 0.9, **options.pop("bar", {})} if label else None
+    options |= {"annot": bool(digits), "fmt": digits, "cbar": bool(label), "cbar_kws": bar}
+    seaborn.heatmap(values, ax=ax, xticklabels=False, yticklabels=False, **options)
     for set_ticks, names in ((ax.set_xticks, columns), (ax.set_yticks, rows)):
         every = -(-len(names) // 30)  # more than thirty names would lie on each other
         set_ticks(np.arange(0, len(names), every) + 0.5, [str(name) for name in names[::every]])

@@ -205,8 +205,8 @@ def matrix(
     if np.allclose(values, np.round(values), equal_nan=True):  # counts, from none upwards
         look |= {"vmin": 0, "bar": {"ticks": MaxNLocator("auto", integer=True)}}
         digits = ".0f"
-    texts = digits if largest <= 15 else None
-    style.heat_map(ax, values, rows, columns, texts, label or " ", **look)
+    digits = digits if largest <= 15 else ""
+    style.heat_map(ax, values, rows, columns, digits, label or " ", **look)
     if best is not None:
         ax.add_patch(Rectangle(best[::-1], 1, 1, fill=False, ec=style.RED, lw=3, clip_on=False))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
