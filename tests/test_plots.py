@@ -14,6 +14,7 @@ from reidlib.collection import plots as collection_plots
 from reidlib.demonstration import plots as demonstration_plots
 from reidlib.detection import plots as detection_plots
 from reidlib.features import plots as feature_plots
+from reidlib.features.vectors import project
 from reidlib.model import plots as model_plots
 
 
@@ -285,13 +286,11 @@ def test_embedding_map_marks_people_and_cameras(rng):
 
 def test_project_is_repeatable_and_refuses_what_is_no_map(rng):
     vectors = rng.normal(size=(30, 8))
-    assert np.array_equal(
-        feature_plots.project(vectors, "tsne"), feature_plots.project(vectors, "tsne")
-    )
+    assert np.array_equal(project(vectors, "tsne"), project(vectors, "tsne"))
     with pytest.raises(ValueError, match="choose 'pca' or 'tsne'"):
-        feature_plots.project(vectors, "umap")
+        project(vectors, "umap")
     with pytest.raises(ValueError, match="at least 3 rows"):
-        feature_plots.project(vectors[:2])
+        project(vectors[:2])
     with pytest.raises(ValueError, match="'person' or 'camera'"):
         feature_plots.embedding_map(vectors, range(30), by="colour")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.lines import Line2D
-from threadpoolctl import threadpool_limits
 
 from reidlib import style
+from reidlib.features.vectors import project
 
 
 @style.styled
@@ -64,26 +64,6 @@ def stripe_histograms(
     for ax in cells[-1, 1:]:
         ax.set_xlabel(xlabel)
     return figure
-
-
-def project(vectors: np.ndarray, how: str = "pca", seed: int = 0) -> np.ndarray:
-    """Return vectors (N, D) as points (N, 2), by ``pca`` or ``tsne`` (van der Maaten, 2008)."""
-    vectors = np.asarray(vectors, np.float32)
-    if vectors.ndim != 2 or len(vectors) < 3:
-        raise ValueError(f"vectors have shape {vectors.shape}; a map needs at least 3 rows (N, D)")
-    if how == "pca":
-        from sklearn.decomposition import PCA
-
-        return PCA(2, random_state=seed).fit_transform(vectors)
-    if how == "tsne":
-        from sklearn.manifold import TSNE
-
-        # Perplexity is about the number of neighbours: it has to stay below the number of points.
-        perplexity = min(20.0, (len(vectors) - 1) / 3)
-        # On so few points threads wait for each other ten times longer than they work.
-        with threadpool_limits(1):
-            return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
-    raise ValueError(f"no map called {how!r}; choose 'pca' or 'tsne'")
 
 
 @style.styled

@@ -1,9 +1,10 @@
-"""Vectors of a track, vectors of two kinds, and vectors on disk."""
+"""Vectors of a track, vectors of two kinds, vectors on a map, and vectors on disk."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from reidlib import assets
 from reidlib.model.distances import unit
@@ -48,6 +49,26 @@ def fuse(a: np.ndarray, b: np.ndarray, weight: float = 0.5) -> np.ndarray:
         raise ValueError(f"{len(a)} and {len(b)} rows, weight {weight}; expected as many, 0 to 1")
     parts = [np.sqrt(weight) * unit(a), np.sqrt(1 - weight) * unit(b)]
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def project(vectors: np.ndarray, how: str = "pca", seed: int = 0) -> np.ndarray:
+    """Return vectors (N, D) as points (N, 2), by ``pca`` or ``tsne`` (van der Maaten, 2008)."""
+    vectors = np.asarray(vectors, np.float32)
+    if vectors.ndim != 2 or len(vectors) < 3:
+        raise ValueError(f"vectors have shape {vectors.shape}; a map needs at least 3 rows (N, D)")
+    if how == "pca":
+        from sklearn.decomposition import PCA
+
+        return PCA(2, random_state=seed).fit_transform(vectors)
+    if how == "tsne":
+        from sklearn.manifold import TSNE
+
+        # Perplexity is about the number of neighbours: it has to stay below the number of points.
+        perplexity = min(20.0, (len(vectors) - 1) / 3)
+        # On so few points threads wait for each other ten times longer than they work.
+        with threadpool_limits(1):
+            return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
+    raise ValueError(f"no map called {how!r}; choose 'pca' or 'tsne'")
 
 
 def write(path: str | Path, vectors: np.ndarray, table: pd.DataFrame) -> None:
