@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from panels import sweep
 
-from reidlib.demonstration import panels, plots
+from reidlib.demonstration import panels, plots, saliency
 from reidlib.model import distances
 
 CAMERA = {"K": [[400, 0, 160], [0, 400, 90], [0, 0, 1]], "t": [0, 0.84, 8.68]} | {
@@ -93,7 +93,7 @@ def test_importance_finds_what_the_extractor_looks_at():
     image[:32, :24] = (250, 10, 0)
     image[40:64] = (0, 250, 0)
     before = image.copy()
-    weight = plots.importance(upper_left, image, np.array([1, 0], np.float32))
+    weight = saliency.importance(upper_left, image, np.array([1, 0], np.float32))
     assert (image == before).all() and weight.shape == (128, 64)
     assert np.unravel_index(weight.argmax(), weight.shape) < (32, 24)
     assert weight[:32, :24].mean() > 0.01 and np.abs(weight[64:]).max() < 1e-5

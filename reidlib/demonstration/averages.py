@@ -1,8 +1,7 @@
 """What is kept of a long recording: vectors averaged over spans of time, crops by track."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,35 @@ import pandas as pd
 from reidlib.detection.tracking import Recording
 
 SPAN = 1.0  # seconds of a track whose vectors become one
+ROW = np.dtype(
+    [("track", "i4"), ("frame", "i4"), ("last", "i4"), ("time", "f8"), ("end", "f8")]
+    + [("frames", "i4"), ("confidence", "f4")]
+)
+
+
+@dataclass(slots=True)
+class Span:
+    """Some time of a track: its frames, its seconds, and the mean of its vectors."""
+
+    first: int
+    last: int
+    start: float
+    end: float
+    frames: int = 0  # that have a vector
+    weight: float = 0.0  # the sum of their confidences
+    mean: np.ndarray | None = None  # (D,) weighted, in half precision: cosines move by 1e-4 at most
+
+    def join(self, later: Self) -> None:
+        """Take in the span that follows."""
+        self.last, self.end = later.last, later.end
+        self.frames += later.frames
+        self.weight += later.weight
+        if self.mean is None:
+            self.mean = later.mean
+        elif later.mean is not None:
+            share = later.weight / max(self.weight, 1e-12)
+            mean = (1 - share) * self.mean.astype(np.float32) + share * later.mean
+            self.mean = mean.astype(np.float16)
 
 
 class Averages:
@@ -50,48 +78,17 @@ class Averages:
     def result(self) -> tuple[pd.DataFrame, np.ndarray]:
         """Return samples and vectors (M, D), a row a span, as `matching.tracklets` takes them."""
         every = [(track, span) for track, spans in self.spans.items() for span in spans]
-        table = pd.DataFrame(
-            {
-                "track": np.array([track for track, _ in every], np.int32),
-                "frame": np.array([span.first for _, span in every], np.int32),
-                "last": np.array([span.last for _, span in every], np.int32),
-                "time": np.array([span.start for _, span in every], float),
-                "end": np.array([span.end for _, span in every], float),
-                "frames": np.array([span.frames for _, span in every], np.int32),
-                "confidence": np.array([span.weight for _, span in every], np.float32),
-            }
-        )
+        rows = [
+            (track, span.first, span.last, span.start, span.end, span.frames, span.weight)
+            for track, span in every
+        ]
+        table = pd.DataFrame(np.array(rows, ROW))
         width = max((len(s.mean) for _, s in every if s.mean is not None), default=0)
         vectors = np.full((len(every), width), np.nan, np.float16)
         for row, (_, span) in zip(vectors, every):
             if span.mean is not None:
                 row[:] = span.mean
         return table, vectors
-
-
-@dataclass(slots=True)
-class Span:
-    """Some time of a track: its frames, its seconds, and the mean of its vectors."""
-
-    first: int
-    last: int
-    start: float
-    end: float
-    frames: int = 0  # that have a vector
-    weight: float = 0.0  # the sum of their confidences
-    mean: np.ndarray | None = None  # (D,) weighted, in half precision: cosines move by 1e-4 at most
-
-    def join(self, later: Span) -> None:
-        """Take in the span that follows."""
-        self.last, self.end = later.last, later.end
-        self.frames += later.frames
-        self.weight += later.weight
-        if self.mean is None:
-            self.mean = later.mean
-        elif later.mean is not None:
-            share = later.weight / max(self.weight, 1e-12)
-            mean = (1 - share) * self.mean.astype(np.float32) + share * later.mean
-            self.mean = mean.astype(np.float16)
 
 
 def renumbered(crops: dict[int, list], found: Recording) -> dict[int, list]:

@@ -27,11 +27,9 @@ def write(clips: Sequence, table: pd.DataFrame, folder: Path) -> list[Path]:
     with contextlib.ExitStack() as stack:
         total = sum(clip.about.frames for clip in clips)
         bar = stack.enter_context(tqdm(total=total, desc="films", unit="frame", leave=False))
-        paths, streams = [], []
-        for clip in clips:
-            path = folder / f"{clip.camera}.mp4"
+        paths, streams = [folder / f"{clip.camera}.mp4" for clip in clips], []
+        for clip, path in zip(clips, paths):
             film = stack.enter_context(encoding.Writer(path, rate(clip), crf=27))
-            paths.append(path)
             streams.append(recorded(annotated(clip, table), film, bar))
         if len(clips) == 1:
             for _ in streams[0]:
@@ -55,9 +53,7 @@ def annotated(clip, table: pd.DataFrame) -> Iterator[tuple[float, np.ndarray]]:
         yield now, drawing.draw_tracks(image, mine.iloc[rows_of.get(index, [])], "identity")
 
 
-def recorded(
-    frames: Iterator[tuple[float, np.ndarray]], film: encoding.Writer, bar: tqdm
-) -> Iterator[tuple[float, np.ndarray]]:
+def recorded(frames: Iterator, film: encoding.Writer, bar: tqdm) -> Iterator:
     """Pass frames on, writing each to a film on its way."""
     for seconds, image in frames:
         film.write(image)

@@ -52,8 +52,7 @@ class Browser(ipywidgets.VBox):
         for person, row in chosen.items():
             face = cv2.imencode(".jpg", pictures[row][..., ::-1])[1].tobytes()
             face = ipywidgets.Image(value=face, format="jpeg", width=44)
-            button = ipywidgets.Button(description=str(person))
-            button.layout.width = "44px"
+            button = ipywidgets.Button(description=str(person), layout={"width": "44px"})
             button.on_click(lambda _, row=row: self.ask(row))
             self.buttons[person] = button
             cards.append(ipywidgets.VBox([face, button]))

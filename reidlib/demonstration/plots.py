@@ -10,12 +10,14 @@ from matplotlib.ticker import MaxNLocator
 
 from reidlib import boxes, drawing, style
 from reidlib.collection import cameras
-from reidlib.collection.cameras import ground_view
 from reidlib.demonstration import matching
+from reidlib.demonstration.saliency import importance
 from reidlib.model import plots as model_plots
 
 # Patterns of cameras in a time line; more cameras than patterns bear their names on the bars.
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "||||", "oo", "----", "++", "**")
+
+SHOWN = 9  # of the tracklets that a search finds
 
 
 class TimeAxis:
@@ -60,10 +62,9 @@ class TimeAxis:
         ax.set_xticks(self.place(ticks), names)
         for before, after, a, b in zip(self.right, self.left[1:], self.ends, self.begins[1:]):
             ax.axvspan(before, after, fc="white", ec=style.GREY, hatch="..", lw=0, zorder=2)
-            text = f"nobody for {clock_time(b - a)}"
-            ax.text((before + after) / 2, 0.5, text, rotation=90, size=9, ha="center", va="center",
-                    transform=ax.get_xaxis_transform(), zorder=3,
-                    bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
+            text, at = f"nobody for {clock_time(b - a)}", ((before + after) / 2, 0.5)
+            look = {"rotation": 90, "ha": "center", "va": "center", "bbox": style.LABEL}
+            ax.text(*at, text, size=9, transform=ax.get_xaxis_transform(), zorder=3, **look)
         room = 0.02 * max(self.right[-1] - self.left[0], 1.0)
         ax.set_xlim(self.left[0] - room, self.right[-1] + room)
         ax.set_xlabel("time, h:mm:ss" if clock else "time, s")
@@ -80,15 +81,13 @@ def clock_time(seconds: float) -> str:
 
 
 @style.styled
-def who_was_where(
-    tracklets: pd.DataFrame, identity: str = "identity", title: str = ""
-) -> style.Figure:
+def who_was_where(tracklets: pd.DataFrame) -> style.Figure:
     """Draw the time line of all cameras: a row a person, a bar a stay, its pattern the camera.
 
-    `tracklets` has columns camera, start and end (seconds) and `identity`. Hours in which nobody
-    was seen are left out and marked.
+    `tracklets` has columns camera, start and end (seconds) and identity. Hours in which nobody was
+    seen are left out and marked.
     """
-    first = tracklets.groupby(identity)["start"].min().sort_values()
+    first = tracklets.groupby("identity")["start"].min().sort_values()
     rows = {person: row for row, person in enumerate(first.index)}
     cameras = sorted(tracklets["camera"].astype(str).unique())
     patterns = dict(zip(cameras, HATCHES * (1 + len(cameras) // len(HATCHES))))
@@ -99,20 +98,18 @@ def who_was_where(
     shortest = 0.002 * (axis.right[-1] - axis.left[0])
     for stay in tracklets.to_dict("records"):
         camera = str(stay["camera"])
-        y = rows[stay[identity]] - 0.42 + lane * (cameras.index(camera) + 0.5)
+        y = rows[stay["identity"]] - 0.42 + lane * (cameras.index(camera) + 0.5)
         left, right = axis.place([stay["start"], stay["end"]])
-        shade = {"color": style.colour(stay[identity]), "ec": style.INK, "lw": 0.8}
-        ax.barh(y, max(right - left, shortest), lane * 0.9, left=left,
-                hatch=patterns[camera], **shade)  # fmt: skip
+        look = {"color": style.colour(stay["identity"]), "ec": style.INK, "hatch": patterns[camera]}
+        ax.barh(y, max(right - left, shortest), lane * 0.9, left=left, lw=0.8, **look)
         if len(cameras) > len(HATCHES):
             ax.text(left, y, f" {camera}", va="center", size=7, clip_on=True)
     for row in range(1, len(rows), 2):
         ax.axhspan(row - 0.5, row + 0.5, color=style.GREY, alpha=0.12, lw=0, zorder=0)
     axis.label(ax)
     ax.set_yticks(range(len(rows)), [str(person) for person in rows])
-    ax.set(ylabel="person", ylim=(len(rows) - 0.5, -0.5))
+    ax.set(ylabel="person", ylim=(len(rows) - 0.5, -0.5), title="Who was where, and when")
     ax.grid(False, axis="y")
-    ax.set_title(title or "Who was where, and when", loc="left")
     if len(cameras) > 1:
         marks = [
             Patch(fc="white", ec=style.INK, hatch=hatch, label=f"camera {camera}")
@@ -169,11 +166,11 @@ def _lines(ax, tracklets: pd.DataFrame, seconds: float) -> None:
     ax.set(ylabel="person", ylim=(len(people) - 0.4, -0.6))
 
 
-def _plan(ax, table: pd.DataFrame, calibrations: Mapping[str, Mapping], reach: float = 13) -> None:
+def _plan(ax, table: pd.DataFrame, calibrations: Mapping[str, Mapping]) -> None:
     """Draw where each camera believes people to stand, and the middle of that with their number."""
     feet = []
     for at, (name, calibration) in enumerate(calibrations.items()):
-        outline, colour = ground_view(calibration, reach), style.SERIES[at % len(style.SERIES)]
+        outline, colour = cameras.ground_view(calibration, reach=13), style.SERIES[at % 7]
         ax.fill(*outline.T, color=colour, alpha=0.13, lw=0)
         ax.plot(*np.vstack([outline, outline[:1]]).T, color=colour, lw=1, ls=style.DASHES[at % 7])
         top = outline[:, 0].mean(), outline[:, 1].max() + 0.2
@@ -187,7 +184,8 @@ def _plan(ax, table: pd.DataFrame, calibrations: Mapping[str, Mapping], reach: f
         box = {"boxstyle": "circle,pad=.25", "fc": colour, "ec": style.INK}
         look = {"color": drawing.ink(colour), "bbox": box}
         ax.text(x, y, str(person), ha="center", va="center", size=9, **look)
-    ax.set(aspect="equal", xlabel="x, m", ylabel="y, m", title="On the ground")
+    ax.set(aspect="equal", xlabel="x, m", ylabel="y, m")
+    ax.set_title("On the ground", loc="center")
 
 
 @style.styled
@@ -199,9 +197,8 @@ def people(
     `crops` is person to (caption, image) pairs.
     """
     columns = max(len(images) for images in crops.values())
-    figure, cells = style.axes(
-        1.15 * columns + 0.7, 2.3 * len(crops), len(crops), columns, squeeze=False
-    )
+    width, height = 1.15 * columns + 0.7, 2.3 * len(crops)
+    figure, cells = style.axes(width, height, len(crops), columns, squeeze=False)
     for row, (person, images) in zip(cells, crops.items()):
         for ax in row[len(images) :]:
             ax.set_axis_off()
@@ -226,39 +223,12 @@ def saliency(image: np.ndarray, weight: np.ndarray, title: str = "") -> style.Fi
     style.show(cells[0], image, "crop")
     style.show(cells[1], weight, "importance", cmap="viridis", extent=extent)
     style.show(cells[2], image, "both")
-    drawn = cells[2].imshow(
-        weight, cmap="viridis", alpha=0.55, extent=extent, interpolation="bilinear"
-    )
-    bar = figure.colorbar(drawn, ax=cells[2], shrink=0.8)
-    bar.set_label("change of similarity")
+    over = {"cmap": "viridis", "alpha": 0.55, "extent": extent, "interpolation": "bilinear"}
+    drawn = cells[2].imshow(weight, **over)
+    figure.colorbar(drawn, ax=cells[2], shrink=0.8, label="change of similarity")
     if title:
         figure.suptitle(title)
     return figure
-
-
-def importance(
-    extractor: Callable, image: np.ndarray, other: np.ndarray, patch: int = 24, step: int = 8
-) -> np.ndarray:
-    """Return how much each pixel of a crop (H, W, 3) adds to its similarity with another vector.
-
-    A square of `patch` pixels in the crop's mean colour covers one place after another; the loss of
-    cosine similarity with `other` (D,) is the importance of what it hid (Zeiler and Fergus, 2014).
-    """
-    height, width = image.shape[:2]
-    places = [
-        (slice(y, y + patch), slice(x, x + patch))
-        for y in range(0, max(height - patch, 0) + 1, step)
-        for x in range(0, max(width - patch, 0) + 1, step)
-    ]
-    covered = np.repeat(image[None], len(places) + 1, axis=0)
-    for copy, place in zip(covered, places):  # the last copy stays whole
-        copy[place] = image.mean(axis=(0, 1))
-    similarity = extractor(covered) @ other
-    total, count = np.zeros((2, height, width), np.float32)
-    for place, lost in zip(places, similarity[-1] - similarity[:-1]):
-        total[place] += lost
-        count[place] += 1
-    return total / np.maximum(count, 1)
 
 
 def heat(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -277,7 +247,6 @@ def search(
     claim: float = 1.0,
     elsewhere: bool = True,
     why: tuple[int, Callable] | None = None,
-    length: int = 9,
 ) -> tuple[style.Figure, str]:
     """Rank tracklets by their likeness to row `query`; returns the figure and a sentence.
 
@@ -293,8 +262,8 @@ def search(
     hits = gallery.search(vectors[[query]], len(others))
     right = [None if -1 in (pid[query], other) else other == pid[query] for other in hits["pid"]]
     claimed = (1 - hits["score"] <= claim).to_numpy()
-    images = {row: pictures[row] for row in [query, *hits["row"][:length]]}
-    for row, keep in zip(hits["row"][:length], claimed):
+    images = {row: pictures[row] for row in [query, *hits["row"][:SHOWN]]}
+    for row, keep in zip(hits["row"][:SHOWN], claimed):
         if not keep:
             images[row] = (0.3 * images[row] + 0.7 * 255).astype(np.uint8)
     if why and why[0] <= len(others):
@@ -303,9 +272,9 @@ def search(
             images[one] = heat(pictures[one], importance(extractor, pictures[one], vectors[other]))
     figure = model_plots.rank_grid(
         [images[query]],
-        [[images[row] for row in hits["row"][:length]]],
-        [right[:length]],
-        [[f"{h.camera}, {h.start:.0f} s\n{1 - h.score:.2f}" for h in hits[:length].itertuples()]],
+        [[images[row] for row in hits["row"][:SHOWN]]],
+        [right[:SHOWN]],
+        [[f"{h.camera}, {h.start:.0f} s\n{1 - h.score:.2f}" for h in hits[:SHOWN].itertuples()]],
         [f"{camera[query]}, {tracklets['start'].iloc[query]:.0f} s"],
     )
     tracks = "1 track" if claimed.sum() == 1 else f"{claimed.sum()} tracks"

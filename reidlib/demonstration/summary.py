@@ -113,11 +113,8 @@ def figures(
         "rank_grid": _rank_grid(clips, *ranked),
         "embedding_map": _embedding_map(table, vectors),
     }
-    return {
-        name: style.save(figure, folder / f"{name}.png")
-        for name, figure in drawn.items()
-        if figure is not None
-    }
+    made = {name: figure for name, figure in drawn.items() if figure is not None}
+    return {name: style.save(figure, folder / f"{name}.png") for name, figure in made.items()}
 
 
 def _rank_grid(clips: Sequence, rows: pd.DataFrame, means: np.ndarray):
@@ -133,17 +130,11 @@ def _rank_grid(clips: Sequence, rows: pd.DataFrame, means: np.ndarray):
     if len(clips) == 1:
         cameras = ["late" if camera.endswith(LATE) else "early" for camera in rows["camera"]]
     return plots.rank_grid(
-        [images[ranking.query] for ranking in ranked],
-        [[images[i] for i in ranking.gallery] for ranking in ranked],
-        [
-            [same_person(pids[i], pids[ranking.query]) for i in ranking.gallery]
-            for ranking in ranked
-        ],
-        [
-            [f"{cameras[i]}\n{d:.2f}" for i, d in zip(ranking.gallery, ranking.distances)]
-            for ranking in ranked
-        ],
-        [cameras[ranking.query] for ranking in ranked],
+        [images[r.query] for r in ranked],
+        [[images[i] for i in r.gallery] for r in ranked],
+        [[same_person(pids[i], pids[r.query]) for i in r.gallery] for r in ranked],
+        [[f"{cameras[i]}\n{d:.2f}" for i, d in zip(r.gallery, r.distances)] for r in ranked],
+        [cameras[r.query] for r in ranked],
         "The nearest tracks, and their cosine distances",
     )
 
