@@ -18,7 +18,7 @@ COMMANDS = {"command_line", "commands", "footage_commands", "__main__"}
 # one clock (800 lines), a second pass and a stream for tracks (600), layouts, truth and foreign
 # files that are refused with a reason (900). A site file that tells every mistake by its key, masks
 # and four clicked points of ground took 260.
-TAUGHT_BUDGET, REST_BUDGET = 9_660, 3_560
+TAUGHT_BUDGET, REST_BUDGET = 9_640, 3_300
 
 
 def room(path):

@@ -1,13 +1,7 @@
 """One count of frames and one clock: what packets and time stamps say about a recording."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import av
 import numpy as np
-
-if TYPE_CHECKING:
-    import av
 
 JUMP = 1.0  # seconds by which time stamps must go back for the clock to count as set anew
 FIRST = 64  # packets among which the frame shown first is sent; no codec waits as long

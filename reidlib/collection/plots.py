@@ -98,14 +98,13 @@ def tracks(
     chosen: Sequence[int],
     names: Mapping[int, int] | None = None,
     frame: int | None = None,
-    columns: int = 10,
 ) -> style.Figure:
     """Show crops of the chosen tracks along time, above a bar for the life of every track.
 
     `table` has columns frame and track, `crops` is a row's index to its image (some rows are
     enough), `names` is track to pid, `frame` marks a moment.
     """
-    names, chosen = names or {}, list(dict.fromkeys(chosen))
+    names, chosen, columns = names or {}, list(dict.fromkeys(chosen)), 10
     lives = table.groupby("track")["frame"].agg(["min", "max"]).sort_values("min")
     heights = [2.1] * len(chosen) + [0.5 + 0.2 * len(lives)]
     figure = style.Figure(figsize=(9.6, sum(heights)))

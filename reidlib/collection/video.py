@@ -160,12 +160,12 @@ def probe(source: Source | Video, fps: float | None = None) -> Probe:
     return open(source, fps).about
 
 
-def times(source: Source | Video, fps: float | None = None) -> np.ndarray:
-    """Return the time of every frame in seconds, as `read` gives them; `fps` is as for `open`.
+def times(source: Source | Video) -> np.ndarray:
+    """Return the time of every frame in seconds, as `read` gives them.
 
     Time begins with the first frame of the file, which can be one that does not decode.
     """
-    return open(source, fps).times
+    return open(source).times
 
 
 def read(
@@ -208,16 +208,14 @@ def parse_every(every: int | str) -> int | float:
     return float(match[2]) * {"ms": 0.001, "s": 1, "min": 60}[match[3]]
 
 
-def extract(
-    source: Source | Video, folder: str | Path, every: int | str = 1, fps: float | None = None
-) -> pd.DataFrame:
+def extract(source: Source | Video, folder: str | Path, every: int | str = 1) -> pd.DataFrame:
     """Save frames as ``frame_000123.jpg`` and return their table: frame, time, path.
 
     Frames already there are kept, so that an interrupted run goes on where it stopped; the table
     is written last, to ``frames.csv``. Ctrl-C ends the recording of a webcam or a stream. Raises
     ValueError when `folder` holds other frames.
     """
-    clip = open(source, fps)
+    clip = open(source)
     folder, frames, rows = Path(folder), clip.read(every), []
     _claim(folder, clip)
     frames = tqdm(frames, "extract", unit="frame", leave=False, delay=2)
@@ -236,9 +234,7 @@ def extract(
     return sequences.read(folder, None, capture.say)[0]
 
 
-def convert(
-    source: Source | Video, target: str | Path, fps: float | None = None, crf: int = 23
-) -> int:
+def convert(source: Source | Video, target: str | Path, fps: float | None = None) -> int:
     """Turn a video or a folder of frames into a video, or into a folder if `target` has no ending.
 
     Every frame is kept, at the mean rate of the source unless `fps` says otherwise; sound is left
@@ -249,7 +245,7 @@ def convert(
         return len(extract(clip, target))
     about = clip.about
     frames = tqdm(clip.read(), "convert", about.frames, unit="frame", leave=False, delay=2)
-    return write(target, (image for _, _, image in frames), fps or max(about.fps, SLOWEST), crf)
+    return write(target, (image for _, _, image in frames), fps or max(about.fps, SLOWEST))
 
 
 def _claim(folder: Path, clip: Video) -> None:

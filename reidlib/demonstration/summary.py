@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 import reidlib
-from reidlib import assets
-from reidlib.demonstration import matching
+from reidlib import assets, style
+from reidlib.demonstration import matching, plots
+from reidlib.features import plots as feature_plots
+from reidlib.model import plots as model_plots
 from reidlib.model import ranking
 
 LATE = " late"  # follows the camera's name in the second half of its tracks
+QUERIES, NEAREST = 6, 8  # rows and columns of the rank grid
 MOST_PEOPLE = 12  # in the picture of who is who
 MOST_POINTS = 400  # in the map of embeddings
 
@@ -31,10 +34,8 @@ class Ranking:
     distances: list[float]  # cosine, one for each of the gallery
 
 
-def rankings(
-    rows: pd.DataFrame, vectors: np.ndarray, queries: int = 6, length: int = 8, early: bool = False
-) -> list[Ranking]:
-    """Rank for the longest tracklets of `queries` people the tracklets of the other cameras.
+def rankings(rows: pd.DataFrame, vectors: np.ndarray, early: bool = False) -> list[Ranking]:
+    """Rank for the longest tracklets of a few people the tracklets of the other cameras.
 
     `rows` are tracklets as from matching.tracklets with identity and pid, `vectors` (N, D) theirs,
     of unit length. Where the truth is known, only people whom several cameras saw are looked for:
@@ -50,10 +51,10 @@ def rankings(
     for query in longest.tolist():
         others = np.flatnonzero(camera != camera[query])
         distances = 1 - vectors[others] @ vectors[query]
-        nearest = np.argsort(distances, kind="stable")[:length]
+        nearest = np.argsort(distances, kind="stable")[:NEAREST]
         if len(nearest):
             ranked.append(Ranking(query, others[nearest].tolist(), distances[nearest].tolist()))
-    return ranked[:queries]
+    return ranked[:QUERIES]
 
 
 def picture(crops: Mapping, row) -> np.ndarray:
@@ -102,9 +103,6 @@ def figures(
     tracklets to compare in the rank grid and their vectors, `table` and `vectors` every box with
     its identity and its vector.
     """
-    from reidlib import style
-    from reidlib.demonstration import plots
-
     named = rows.assign(camera=rows["camera"].map(style.plain_text))
     first_people = list(portraits(clips, rows, 6).items())[:MOST_PEOPLE]
     drawn = {
@@ -119,8 +117,6 @@ def figures(
 
 def _rank_grid(clips: Sequence, rows: pd.DataFrame, means: np.ndarray):
     """Draw the nearest tracks of some people, or nothing where there are none to compare."""
-    from reidlib.model import plots
-
     ranked = rankings(rows, means, early=len(clips) == 1)
     if not ranked:
         return None
@@ -129,7 +125,7 @@ def _rank_grid(clips: Sequence, rows: pd.DataFrame, means: np.ndarray):
     pids, cameras = rows["pid"].tolist(), [_short(camera) for camera in rows["camera"]]
     if len(clips) == 1:
         cameras = ["late" if camera.endswith(LATE) else "early" for camera in rows["camera"]]
-    return plots.rank_grid(
+    return model_plots.rank_grid(
         [images[r.query] for r in ranked],
         [[images[i] for i in r.gallery] for r in ranked],
         [[same_person(pids[i], pids[r.query]) for i in r.gallery] for r in ranked],
@@ -146,22 +142,17 @@ def same_person(pid: int, other: int) -> bool | None:
 
 def _embedding_map(table: pd.DataFrame, vectors: np.ndarray):
     """Draw some boxes of identified people as points, or nothing where there are too few."""
-    from reidlib import style
-    from reidlib.features import plots
-
     people = table["identity"].to_numpy()
     seen = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (people > 0))
     seen = seen[:: max(1, len(seen) // MOST_POINTS)]
     if len(seen) < 4:
         return None
     cameras = table["camera"].iloc[seen].map(style.plain_text)
-    return plots.embedding_map(vectors[seen], people[seen], cameras.tolist(), "tsne")
+    return feature_plots.embedding_map(vectors[seen], people[seen], cameras.tolist(), "tsne")
 
 
 def _short(camera: str) -> str:
     """Return the end of a camera's name, as much of it as fits above a crop."""
-    from reidlib import style
-
     return style.plain_text(camera[-12:])
 
 

@@ -6,8 +6,6 @@ Camera -1 means unknown and is never "the same camera". A query without a true m
 with pid 0 or -1, is left out and counted. Equal distances rank in gallery order.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +71,18 @@ class Result:
         ranks = {f"rank-{k}": self.cmc[k - 1] for k in (1, 5, 10) if k <= len(self.cmc)}
         counts = {"queries": self.valid, "left out": self.skipped}
         return pd.Series({**ranks, "mAP": self.mAP, "mINP": self.mINP, **counts}, dtype=object)
+
+
+class Matches(NamedTuple):
+    """Which cells (query, gallery) of a ranking count as true matches, and which do not count."""
+
+    query_pids: np.ndarray  # (Q,)
+    rows: np.ndarray  # (M,) the query of each true match, ascending
+    columns: np.ndarray  # (M,) its gallery image
+    junk_rows: np.ndarray  # images of the query's person from the query's own camera
+    junk_columns: np.ndarray
+    unlabelled: np.ndarray  # gallery images with pid -1: junk for every query
+    notes: tuple[str, ...]
 
 
 def evaluate(
@@ -245,18 +255,6 @@ def _result(ranks: np.ndarray, found: Matches, ap: str, max_rank: int) -> Result
     cmc = (first[some, None] <= np.arange(1, max_rank + 1)).mean(axis=0)
     mean_ap, mean_inp = float(average[some].mean()), float(inp[some].mean())
     return Result(cmc, mean_ap, mean_inp, average, inp, first, pids, found.notes)
-
-
-class Matches(NamedTuple):
-    """Which cells (query, gallery) of a ranking count as true matches, and which do not count."""
-
-    query_pids: np.ndarray  # (Q,)
-    rows: np.ndarray  # (M,) the query of each true match, ascending
-    columns: np.ndarray  # (M,) its gallery image
-    junk_rows: np.ndarray  # images of the query's person from the query's own camera
-    junk_columns: np.ndarray
-    unlabelled: np.ndarray  # gallery images with pid -1: junk for every query
-    notes: tuple[str, ...]
 
 
 def true_matches(
