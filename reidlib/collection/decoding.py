@@ -4,8 +4,6 @@ What a header says is not believed: frames are counted as they come, and their t
 their time stamps.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from array import array

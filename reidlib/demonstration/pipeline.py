@@ -1,7 +1,5 @@
 """The whole pipeline: clips in; films, figures and a report with one number a person out."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

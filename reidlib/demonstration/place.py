@@ -1,7 +1,5 @@
 """What is known of the place: who cannot be whom, by clock and ground, and where nobody counts."""
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence

@@ -5,8 +5,6 @@ ground they see, which regions do not count, and how to look at it. Every mistak
 a sentence by the key that holds it.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import os

@@ -15,8 +15,6 @@ the predictions, boxes left over begin tracks. A frame goes through six steps:
 6. Tracks that walk out of the picture end, and so do those not seen for long.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -4,8 +4,6 @@
 be looked at twice: `refine` splits, joins and completes the tracks.
 """
 
-from __future__ import annotations
-
 import itertools
 import tempfile
 from collections.abc import Callable
