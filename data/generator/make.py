@@ -85,7 +85,7 @@ def main() -> None:
             parts = 1 if step == "clips" else options.workers
             jobs += [(run, step, out, part, parts) for part in range(parts)]
     with ProcessPoolExecutor(options.workers, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for done in [pool.submit(run, *job) for job in jobs]:
+        for done in [pool.submit(*job) for job in jobs]:
             print(done.result(), flush=True)
 
 
