@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.generator import bodies, gait, identities
+from data.generator import bodies, cast, costumes, gait, identities, make
 
 
 def people(count, seed=7):
@@ -45,6 +45,51 @@ def test_row_is_flat():
     row = identities.to_row(people(1)[0])
     assert {type(v) for v in row.values()} <= {int, float, str, bool}
     assert row["african"] + row["asian"] + row["caucasian"] == pytest.approx(1, abs=0.01)
+
+
+def test_trainees_repeat_and_are_nobody_elses():
+    numbers = range(cast.TRAINEES, cast.TRAINEES + 200)
+    crowd = [cast.trainee(number) for number in numbers]
+    assert crowd == [cast.trainee(number) for number in numbers]
+    assert [person.pid for person in crowd] == list(numbers)
+    taken = {*cast.TRAIN_PIDS, *cast.TEST_PIDS, *range(8000, 8000 + cast.DISTRACTORS)}
+    assert not taken & set(numbers)
+
+
+def test_most_of_the_second_casts_clothes_are_quiet():
+    """As in the street: dark, grey, white or beige rather than loud."""
+    crowd = [cast.trainee(cast.TRAINEES + k) for k in range(400)]
+    seen = [p.top_rgb if p.outer == "none" else p.outer_rgb for p in crowd]
+    seen = np.sqrt(np.array(seen + [p.bottom_rgb for p in crowd]))
+    loud = seen.max(1) - seen.min(1) > 0.3
+    assert 0.02 < loud.mean() < 0.15
+    assert (seen.max(1) < 0.3).mean() > 0.4  # darker than a middle grey
+    assert len({p.top_rgb for p in crowd}) > 300  # colours are drawn, not picked from a list
+
+
+def test_look_alikes_differ_in_a_garment_that_shows():
+    crowd = [cast.trainee(cast.TRAINEES + k) for k in range(400)]
+    alike = 0
+    for model, other in zip(crowd[::2], crowd[1::2], strict=True):
+        if model.weave_scale != other.weave_scale:
+            continue  # two who were drawn by themselves
+        alike += 1
+        outfit = ("top_rgb", "outer_rgb", "bottom_rgb", "shoe_rgb", "hat_rgb")
+        same = sum(getattr(model, name) == getattr(other, name) for name in outfit)
+        assert model.gender == other.gender and same >= 4
+        bag = ("bag", "bag_rgb", "hat")
+        steps = [
+            costumes.distance(getattr(model, name), getattr(other, name)) for name in outfit[:3]
+        ]
+        assert max(steps) > 0.1 or any(getattr(model, b) != getattr(other, b) for b in bag)
+    assert 60 < alike < 100  # two in five of 200 pairs
+
+
+def test_training_comes_in_blocks_and_strangers_in_ranges(tmp_path):
+    blocks = make.training_jobs(2, 100, tmp_path)
+    assert [job[1:] for job in blocks] == [(tmp_path, 0), (tmp_path, 1), (tmp_path, 2)]
+    ranges = make.training_jobs(1, 100, tmp_path)
+    assert [job[2:] for job in ranges] == [(1001, 1049), (1049, 1097), (1097, 1101)]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +132,16 @@ def test_children_are_small_and_every_wardrobe_dresses(model):
         )[kind]
         for option in options:
             assert np.isfinite(bodies.dress(model, replace(adult, **{kind: option})).rest).all()
+
+
+def test_costumes_dress_and_name_numbers_the_shaders_know(model):
+    for person in (cast.trainee(cast.TRAINEES + k) for k in range(8)):
+        dressed = bodies.dress(model, person)
+        assert np.isfinite(dressed.rest).all()
+        assert 0 <= dressed.materials["top_weave"] < len(costumes.WEAVES)
+        assert dressed.materials["bag_colour"] == person.bag_rgb
+        if person.outer in ("open jacket", "open coat", "cardigan", "vest"):
+            assert dressed.materials["outer_open"] == person.opening
 
 
 def test_every_action_stands_on_the_ground(dressed):

@@ -1,5 +1,8 @@
 """The footage generator renders a frame and a crop whose truth fits what one sees."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from data.generator import (  # noqa: E402 (these need moderngl)
     cast,
     crowd,
     itineraries,
+    make_training,
     renderer,
     scenes,
     sensor,
@@ -20,6 +24,7 @@ from data.generator import (  # noqa: E402 (these need moderngl)
     truth,
     views,
 )
+from reidlib.collection import formats  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +95,56 @@ def test_crowd_repeats_and_never_collides(stage):
     steps = np.array([np.linalg.norm(np.diff(walk.places, axis=0), axis=1) for walk in first])
     walked = np.array([np.diff(walk.metres) for walk in first])
     assert np.abs(steps - walked).max() < 0.02  # gait and path agree, so feet do not slide
+
+
+def test_a_block_is_rendered_once_and_the_same_again(tmp_path, monkeypatch):
+    pytest.importorskip("anny", reason="no anny: pip install -e '.[generator]'")
+    try:
+        renderer.Renderer().ctx.release()
+    except Exception as problem:
+        pytest.skip(f"no OpenGL without a display ({problem}): data/generator/README.md")
+    monkeypatch.setattr(make_training, "POOL", 2)
+    monkeypatch.setattr(make_training, "VIEWS_EACH", 1)
+    once, again = tmp_path / "once", tmp_path / "again"
+    (once / f".{make_training.first_of(3)}.part").mkdir(parents=True)  # left by an interruption
+    count = make_training.make(once, 3, people=2)
+    names = sorted(path.name for path in once.glob("*.jpg"))
+    assert len(names) == count > 0
+    assert {formats.parse_market_name(name).pid for name in names} <= {10144, 10145}
+    assert cv2.imread(str(once / names[0])).shape == (192, 96, 3)
+    assert make_training.make(once, 3, people=2) == 0  # it is there
+    make_training.make(again, 3, people=2)
+    assert [(again / name).read_bytes() for name in names] == [
+        (once / name).read_bytes() for name in names
+    ]
+    assert not list(once.glob(".*.part"))
+
+
+def test_a_weave_shows_and_plaza_draws_without_the_wardrobe(stage):
+    model, context = stage
+    assert context.program(1).get("top_weave", None) is None
+    wide = renderer.Renderer(wardrobe=True)
+    view = views.sample_rough(wide, np.random.default_rng(4), "c1")
+    plain = replace(cast.trainee(10_000), outer="none", bag="none", print_front="none")
+    spot = views.find_spot(view, np.random.default_rng(0), 60, 400)
+    pictures = []
+    for weave in ("plain", "broad stripes"):
+        person = actors.Actor(wide, model, replace(plain, top_weave=weave), 1, seed=1)
+        shown = person.show(*person.cycle("walk", 0.2), spot, 0.5)
+        pictures.append(wide.render(view.plate, [shown.placed]))
+    (first, owner), (second, other) = pictures
+    changed = np.abs(first - second).max(2) > 0.01
+    assert (owner == other).all() and changed.any()
+    assert owner[changed].mean() > 0.95  # the cloth changed, and nothing but its edge
+
+
+def test_a_box_that_leaves_the_picture_ends_at_its_edge(stage):
+    model, context = stage
+    view = views.plaza(context, ("c1",), "day")[0]
+    person = actors.Actor(context, model, cast.person(203), 203, seed=203)
+    work = studio.Studio(context, np.random.default_rng(3))
+    edge = np.array([[view.camera.width, 0.7 * view.camera.height]])
+    shown = person.show(*person.cycle("walk", 0.1), view.camera.ground(edge)[0], 0.5)
+    assert work._jittered(shown, view, studio.Shot(jitter=0)) is None
+    box = work._jittered(shown, view, studio.Shot(jitter=0, outside=0.9))
+    assert box[0] < box[2] == view.camera.width
