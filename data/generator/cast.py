@@ -15,7 +15,7 @@ DISTRACTORS = 70
 PLAZA_SEED, WARDROBE_SEED, TRAINING_SEED, DISTRACTOR_SEED = 20, 21, 22, 36
 TRAINEE_SEED = 23
 TRAINEES = 10_000  # number of the second training cast's first person
-BLOCK = 48  # people of that cast who are rendered together
+BLOCK = 96  # people of that cast who are rendered together
 
 
 # What look-alikes have in common; hair, hat, glasses and half of the shoes stay their own.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 # Materials of shaders/environment.glsl.
@@ -16,6 +18,24 @@ def turn_z(angle: float) -> np.ndarray:
     """Rotation about the vertical, radians, float64 (3, 3)."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+
+
+@cache
+def _unit_box() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corners (24, 3) at -1 and 1, their normals, and faces (12, 3); a scene has hundreds."""
+    corners, normals, faces = [], [], []
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            normal = np.zeros(3)
+            normal[axis] = sign
+            across = np.roll(normal, 1)
+            along = np.cross(normal, across)
+            start = len(corners)
+            for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+                corners.append(normal + across * i + along * j)
+                normals.append(normal)
+            faces += [(start, start + 1, start + 2), (start, start + 2, start + 3)]
+    return np.array(corners), np.array(normals), np.array(faces)
 
 
 class Builder:
@@ -49,18 +69,8 @@ class Builder:
         )
 
     def box(self, centre, size, material, tint, **look) -> None:
-        points, normals, faces = [], [], []
-        for axis in range(3):
-            for sign in (-1.0, 1.0):
-                normal = np.zeros(3)
-                normal[axis] = sign
-                across = np.roll(normal, 1)
-                along = np.cross(normal, across)
-                start = len(points)
-                for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
-                    points.append((normal + across * i + along * j) * np.asarray(size) / 2 + centre)
-                    normals.append(normal)
-                faces += [(start, start + 1, start + 2), (start, start + 2, start + 3)]
+        corners, normals, faces = _unit_box()
+        points = corners * np.asarray(size) / 2 + centre
         self.add(points, normals, faces, material, tint, **look)
 
     def floor(self, x0, y0, x1, y1, material, tint, z=0.0, **look) -> None:
