@@ -86,6 +86,52 @@ def test_cells_are_short_and_parse(path):
         assert len(source.splitlines()) <= 32, source[:200]
 
 
+def hard_to_read_aloud(source):
+    """Return what a reader of this code, on a projector, would stumble over."""
+    source = re.sub(r"(?m)^[%!].*$", "", source)  # what IPython alone understands
+    lines = source.splitlines()
+    found = [f"a line of {len(line)} characters" for line in lines if len(line) > 100]
+    if len(lines) > 30:
+        found.append(f"a cell of {len(lines)} lines")
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.NamedExpr):
+            found.append("a walrus")
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Lambda):
+            found.append("a lambda with a name")
+        if isinstance(node, ast.Lambda) and node.args.defaults:
+            found.append("a lambda with a default")
+        if isinstance(node, ast.Starred) and isinstance(node.value, ast.BinOp):
+            found.append("a computed list spread out")
+        if isinstance(node, ast.Import | ast.ImportFrom) and node not in tree.body:
+            found.append("an import inside a block")
+    return found
+
+
+@pytest.mark.parametrize("path", ALL, ids=by_name)
+def test_code_is_read_aloud(path):
+    for cell in cells(path, "code"):
+        assert hard_to_read_aloud(cell.source) == [], f"{cell.id}: {cell.source[:200]}"
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("x = " + "1 + " * 24 + "1", "a line of 101 characters"),
+        ("x = 1\n" * 31, "a cell of 31 lines"),
+        ("if scores := evaluate():\n    print(scores)", "a walrus"),
+        ("distance = lambda a, b: a - b", "a lambda with a name"),
+        ("runs = {n: lambda n=n: load(n) for n in names}", "a lambda with a default"),
+        ("swap = dict(zip(*[iter(people)] * 2))", "a computed list spread out"),
+        ("try:\n    import trackers\nexcept ImportError:\n    pass", "an import inside a block"),
+    ],
+)
+def test_what_is_hard_to_read_aloud_is_noticed(source, fault):
+    assert hard_to_read_aloud(source) == [fault]
+    fine = "%xmode Minimal\nimport re\nlongest = max(tracks, key=lambda track: len(track))"
+    assert hard_to_read_aloud(fine) == []
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=by_name)
 def test_the_time_that_is_quoted_was_measured(path):
     seconds = MEASURED[path.name]["seconds"]
