@@ -61,9 +61,8 @@ LADDER = {
 GRID = {"default": {}} | {
     f"{name.lower()} {value:.2g}": {name: value}
     for name, values in {
-        "iou": (0.22, 0.34), "buffer": (0.2, 0.4), "patience": (1.0, 3.0), "min_hits": (3,),
-        "weight": (0.5,), "alike": (0.4, 0.6), "UNREST": (0.2, 0.35), "SWAY": (0.05, 0.2),
-        "BOX_NOISE": (1 / 20,), "CONFIDENT": (0.6,), "CERTAIN": (0.9,),
+        "iou": (0.22, 0.34), "buffer": (0.2, 0.4), "patience": (1.0, 3.0), "alike": (0.6,),
+        "UNREST": (0.2, 0.35), "SWAY": (0.2,),
     }.items()
     for value in values
 }  # fmt: skip

@@ -52,6 +52,21 @@ def correct_motion(
     return mean, covariance - gain[..., None] * covariance[..., :1, :]
 
 
+def move_with_camera(
+    mean: np.ndarray, covariance: np.ndarray, camera: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Carry N tracks into the picture of a camera that has moved; arrays as in `predict_motion`.
+
+    `camera` (2, 3) takes places in the frame before to places in this one, see `CameraMotion`.
+    Sizes and uncertainties grow with the zoom; a turn leaves both as they are.
+    """
+    turn, shift = camera[:, :2], camera[:, 2]
+    zoom = np.sqrt(abs(np.linalg.det(turn)))
+    moved = np.concatenate([turn @ mean[:, :2], zoom * mean[:, 2:]], axis=1)
+    moved[:, :2, 0] += shift
+    return moved, zoom**2 * covariance
+
+
 def centre_size(box: np.ndarray) -> np.ndarray:
     """Convert boxes (N, 4) to centre x, centre y, width, height."""
     return np.concatenate([(box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]], axis=1)

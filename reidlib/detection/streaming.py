@@ -15,6 +15,7 @@ from reidlib import boxes
 from reidlib.boxes import BOX
 from reidlib.collection import video
 from reidlib.detection import detectors
+from reidlib.detection.camera_motion import CameraMotion
 from reidlib.detection.tracker import Tracker
 
 MEMORY = 50  # boxes of a track that stay with the tracker
@@ -35,6 +36,7 @@ def stream(
     every: int | str = 1,
     start: int = 0,
     stop: int | None = None,
+    camera_motion: bool = False,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Track people through a video and hand on what is certain: boxes and vectors, now and then.
 
@@ -49,14 +51,15 @@ def stream(
         tracker = Tracker(high=getattr(detector, "confidence", 0.25))
     elif tracker.frame >= 0:
         raise ValueError("this tracker has followed people before; give a new one for each video")
-    news = _News()
+    news, motion = _News(), CameraMotion() if camera_motion else None
     for chunk in _chunks(tqdm(source, desc="track", unit="frame", leave=False), batch):
         images = [image for _, _, image in chunk]
         found = _detect(detector, images, min(tracker.low, tracker.high))
         embeddings = _embed(extractor, images, found, tracker.high)
         for (index, seconds, image), table, vectors in zip(chunk, found, embeddings):
             tracker.size = tracker.size or (image.shape[1], image.shape[0])
-            now = tracker.update(table, vectors, seconds)
+            camera = motion(image, table[BOX]) if motion else None
+            now = tracker.update(table, vectors, seconds, camera)
             news.add(tracker, index, seconds, vectors)
             if on_frame is not None:
                 on_frame(index, image, now)

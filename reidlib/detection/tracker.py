@@ -3,7 +3,8 @@
 The loop is SORT's (Bewley et al., 2016): every track predicts where it is, boxes are assigned to
 the predictions, boxes left over begin tracks. A frame goes through six steps:
 
-1. Every track predicts its box for the moment of the frame (a Kalman filter, in seconds).
+1. Every track predicts its box for the moment of the frame (a Kalman filter, in seconds), and is
+   carried along if the camera has moved (BoT-SORT, Aharon et al., 2022).
 2. Confident boxes are assigned to the confirmed tracks by overlap (grown boxes, heights weighed)
    and appearance; who slipped past the prediction is known again by appearance alone.
 3. Tracks that have just lost their box try the faint ones, by overlap alone (ByteTrack, Zhang et
@@ -31,6 +32,7 @@ from reidlib.detection.association import (
     centre_size,
     correct_motion,
     crowded,
+    move_with_camera,
     overlap,
     predict_motion,
     start_motion,
@@ -57,7 +59,8 @@ class Tracker:
       `Appearance`, under which a lost track is recovered.
     - `min_hits`: boxes that confirm a track. `patience`: seconds a track lives without one, the
       same at any rate.
-    - `moving`: the camera moves; what displaced the tracks seen displaces the others too.
+    - `moving`: the camera moves; what displaced the tracks seen displaces the others too. Where
+      there are pictures, `update` does better with `camera`.
     - `assignment`: that of `assign`.
 
     Raises ValueError for settings out of range.
@@ -110,19 +113,24 @@ class Tracker:
         self._ids = itertools.count(1)
 
     def update(
-        self, detections: pd.DataFrame, embeddings=None, time: float | None = None
+        self,
+        detections: pd.DataFrame,
+        embeddings=None,
+        time: float | None = None,
+        camera: np.ndarray | None = None,
     ) -> pd.DataFrame:
         """Take one frame's boxes; return its tracks: track x1 y1 x2 y2 confidence.
 
         `detections` has x1 y1 x2 y2 confidence; boxes without area are left out. `embeddings` is
         (N, D), a row a box; a row of NaN says that the box has none. `time` is when the frame was
-        taken, in seconds; without it, 1 / `fps` after the one before. Raises ValueError for missing
-        columns, NaN in boxes, embeddings that do not fit the boxes or earlier frames, and a time
-        before that of the last frame.
+        taken, in seconds; without it, 1 / `fps` after the one before. `camera` (2, 3) is how the
+        camera moved since, as from `CameraMotion`. Raises ValueError for missing columns, NaN in
+        boxes, embeddings that do not fit the boxes or earlier frames, and a time before that of the
+        last frame.
         """
         found, score = _check_detections(detections)
         vectors = self._check_embeddings(embeddings, len(found))
-        self._predict(self._elapsed(time))
+        self._predict(self._elapsed(time), camera)
         self.frame += 1
         scene = Scene(found, score, vectors, None if vectors is None else crowded(found))
         confident, faint, birth = self._sort(scene)
@@ -190,9 +198,10 @@ class Tracker:
         """Return confidences as shares of the usual, 1 at most; ByteTrack weighs overlap so."""
         return np.minimum(confidence / self.confidence.usual, 1) if self.relative else confidence
 
-    def _predict(self, seconds: float) -> None:
+    def _predict(self, seconds: float, camera: np.ndarray | None) -> None:
         if self.tracks:
             motion = predict_motion(*stack(self.tracks), seconds)
+            motion = motion if camera is None else move_with_camera(*motion, camera)
             for track, track.mean, track.covariance in zip(self.tracks, *motion):
                 track.age += 1
                 track.missed += 1

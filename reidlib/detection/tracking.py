@@ -31,16 +31,20 @@ def track(
     every: int | str = 1,
     start: int = 0,
     stop: int | None = None,
+    camera_motion: bool = False,
 ):
     """Track people through a video: frame time track x1 y1 x2 y2 confidence, a row a box.
 
     `source`, `every`, `start` and `stop` are as for `video.read`, or `source` is an iterable of
     (index, seconds, image). `extractor` gives appearance. `on_frame(index, image, tracks)` is
     called for each frame with what is known by then; the table also has the boxes before a track
-    was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. With `embeddings`,
-    returns (table, (N, D)), a row a box, NaN where it has none; `stream` does without keeping them.
+    was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. `camera_motion` is
+    for a camera that moves: where it has moved to is found in the pictures (`CameraMotion`). With
+    `embeddings`, returns (table, (N, D)), a row a box, NaN where it has none; `stream` does without
+    keeping them.
     """
     options = {"every": every, "start": start, "stop": stop, "batch": batch}
+    options["camera_motion"] = camera_motion
     parts = stream(source, detector, extractor, tracker=tracker, on_frame=on_frame, **options)
     if not embeddings:
         return _table([found for found, _ in parts]).reset_index(drop=True)
