@@ -161,6 +161,7 @@ def extract(
     import pandas as pd
 
     from reidlib.collection import annotation, datasets, formats, video
+    from reidlib.demonstration import place, provenance
     from reidlib.detection import detectors, tracking
     from reidlib.features import extractors, vectors
 
@@ -168,14 +169,18 @@ def extract(
     crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
     clip = None if crops else video.open(source, fps)
     length = video.probe(clip).frames if clip else None
-    check(source, tracks, features, targets=[out, out.with_suffix(".csv")])
-    extractor = extractors.load(features)
+    check(
+        source, tracks, features, targets=[out, out.with_suffix(".csv"), out.with_suffix(".json")]
+    )
+    extractor, find = extractors.load(features), None
     if tracks:
         table = formats.read_mot(tracks)
         if table.empty:
             raise ValueError(f"{tracks} holds no boxes; track the video first")
         annotation.check_length(table, length, clip)
         embeddings = extractors.embed_tracks(clip, table, extractor, length)
+        if not clip.live:
+            table = table.assign(time=clip.times[table["frame"]])
     elif crops:
         data = datasets.load(source)
         parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
@@ -185,6 +190,8 @@ def extract(
         find = detectors.load()
         table, embeddings = tracking.track(_frames(clip), find, extractor, embeddings=True)
     vectors.write(out, embeddings, table)
+    cameras = {Path(source).stem: place.Camera(source)} if clip else {}
+    provenance.write(out, find, extractor, cameras)
     wrote(out, out.with_suffix(".csv"))
     return f"{len(embeddings)} vectors of {extractor.dim} numbers, by {extractor.name}"
 

@@ -15,7 +15,16 @@ import pandas as pd
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
 from reidlib.collection import cameras, formats, video
-from reidlib.demonstration import averages, films, matching, place, report, site_file, summary
+from reidlib.demonstration import (
+    averages,
+    films,
+    matching,
+    place,
+    provenance,
+    report,
+    site_file,
+    summary,
+)
 from reidlib.detection import detectors, scores, tracking
 from reidlib.features import extractors, vectors
 
@@ -339,11 +348,13 @@ def run(
         quality = evaluate(found, table)
     with _lap(seconds, "films"):
         _write_tables(found, rows, means, out)
+        described = {clip.camera: place.Camera(clip.path, clip.start) for clip in found}
+        provenance.write(out / "features.npz", detector, extractor, described, site.began)
         made = films.write(found, table, out)
     with _lap(seconds, "figures"):
         pictures = _draw(found, rows, means, out)
     metrics = summary.metrics(found, rows, means, quality) | {
-        "count": _count(found, table),
+        **summary.counts(found, table),
         "settings": {
             "detector": Path(getattr(detector, "name", "custom")).name,
             "features": Path(getattr(extractor, "name", "custom")).name,
@@ -385,9 +396,3 @@ def _draw(found: Sequence[Clip], rows: pd.DataFrame, means: np.ndarray, out: Pat
         ranked = summary.early_and_late(rows, samples, embeddings)
     samples = matching.identify(samples, rows, rows["identity"])
     return summary.figures(found, rows, ranked, samples, embeddings, out)
-
-
-def _count(found: Sequence[Clip], table: pd.DataFrame) -> dict | None:
-    """Return matching.explain_count for the clips that have a truth, None where none has."""
-    truths = [clip.truth.assign(camera=clip.camera) for clip in found if clip.truth is not None]
-    return matching.explain_count(pd.concat(truths), table) if truths else None

@@ -48,6 +48,7 @@ def write_report(
         "a detector drew the boxes, a tracker joined them, and a network decided who is who.",
         cameras=len(clips),
         facts=_facts(clips, found),
+        count=how_many(found),
         films=films,
         people=_people(clips, rows),
         pictures=pictures,
@@ -61,21 +62,22 @@ def write_report(
     return Path(path)
 
 
-def render(**content) -> str:
-    """Return the page as HTML; sections of which nothing is given are left out.
+def render(template: str = TEMPLATE, **content) -> str:
+    """Return a page as HTML, the report unless a template says otherwise.
 
-    All text is escaped, so that a name such as ``<b>.mp4`` is shown and does nothing.
+    Sections of which nothing is given are left out. All text is escaped, so that a name such as
+    ``<b>.mp4`` is shown and does nothing.
     """
-    return _template().render(**content)
+    return _environment().get_template(template).render(**content)
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     nothing = jinja2.ChainableUndefined  # what is not given leads to a section left out
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=nothing)
     environment.filters |= {"source": source, "address": address, "jpeg": _jpeg}
-    return environment.get_template(TEMPLATE)
+    return environment
 
 
 def table(
@@ -129,6 +131,56 @@ def _facts(clips: Sequence, found: Mapping) -> dict[str, object]:
     if found["between cameras"]:
         shown["rank-1 between cameras"] = f"{found['between cameras']['rank-1']:.0%}"
     return shown
+
+
+def how_many(found: Mapping) -> dict[str, list]:
+    """Return the account of how many people there are: a list of sums, and one of remarks.
+
+    A sum is (sign, number, text): from the people in the truth to those found, by the reasons of
+    matching.explain_count. Where nobody knows the truth there are none, and the remarks say what is
+    certain all the same. `found` is as from `summary.metrics`, with "count".
+    """
+    count, most = found["count"], found["most at once in a camera"]
+    if not count:
+        least = f"At least {most} are different people: so many were in one picture."
+        return {
+            "sums": [],
+            "remarks": [
+                f"{found['people']} found; how many there were, nobody wrote down.",
+                least if most > 1 else "No two of them were in one picture.",
+                "A person whose tracks were not joined counts twice, two who look alike may count "
+                "once: look through the people below for both.",
+            ],
+        }
+    who = {reason: _listed(names) for reason, names in count["who"].items()}
+    sums = [
+        ("", count["true"], "people in the truth"),
+        (
+            "+",
+            count["split"],
+            f"split: one person of the truth has several numbers here ({who['split']})",
+        ),
+        ("+", count["nobody"], f"nobody: numbers of no person in the truth ({who['nobody']})"),
+        ("−", count["merged"], f"merged: people under another's number ({who['merged']})"),
+        ("−", count["seen too briefly"], f"seen too briefly ({who['seen too briefly']})"),
+        ("−", count["missed"], f"missed: no box on them ({who['missed']})"),
+        ("=", count["found"], "people found"),
+    ]
+    absent = [reason for reason in who if reason != "nobody" and not count[reason]]
+    remarks = [f"Nobody is {' or '.join(absent)}."] if absent else []
+    remarks += [] if count["nobody"] else ["Every number is somebody's."]
+    if count["found"] != found["people"]:
+        remarks.append(f"With the cameras whose truth is not known, {found['people']} were found.")
+    return {"sums": [row for row in sums if row[1] or row[0] in ("", "=")], "remarks": remarks}
+
+
+def _listed(who: Sequence | Mapping, most: int = 6) -> str:
+    """Return "201 is 4 and 18; 213 is 1 and 21", or a list of names, cut after `most`."""
+    names = [str(name) for name in who]
+    if isinstance(who, Mapping):
+        numbers = [value if isinstance(value, list) else [value] for value in who.values()]
+        names = [f"{name} is {' and '.join(map(str, n))}" for name, n in zip(names, numbers)]
+    return "; ".join(names[:most] + (["..."] if len(names) > most else []))
 
 
 def _people(clips: Sequence, rows: pd.DataFrame) -> list[dict]:

@@ -7,7 +7,6 @@ a sentence by the key that holds it.
 
 import difflib
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 
 from reidlib import assets
 from reidlib.collection import cameras, video
-from reidlib.demonstration import films, place
+from reidlib.demonstration import films, place, provenance
 
 KEYS = ["cameras", "overlap", "travel", "calibration", "detector", "features", "threshold"]
 CAMERA_KEYS = ["video", "start", "truth", "ground", "masks"]
@@ -291,7 +290,7 @@ def write(path: str | Path, videos: Sequence[str | Path]) -> place.Site:
     described = [
         {
             "name": name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _quoted(name),
-            "video": _quoted(_relative(source, path.parent)),
+            "video": _quoted(provenance.relative(source, path.parent)),
             "about": about,
             "start": begin.isoformat() if all(created) else "0.0",
         }
@@ -322,13 +321,6 @@ def created_at(source: str | Path) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.year > 1990 else None
-
-
-def _relative(source: str | Path, folder: Path) -> str:
-    try:
-        return Path(os.path.relpath(source, folder)).as_posix()
-    except ValueError:  # Windows: on another drive
-        return Path(source).absolute().as_posix()
 
 
 def _quoted(text: str) -> str:

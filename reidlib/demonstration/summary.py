@@ -212,6 +212,33 @@ def _pace(frames: int, seconds: float) -> float | None:
     return frames / seconds if seconds else None
 
 
+def counts(clips: Sequence, table: pd.DataFrame) -> dict:
+    """Return why the number of people is what it is, and how many there must be at least.
+
+    "count" is as from matching.explain_count for the clips that have a truth, None where none has.
+    """
+    truths = [clip.truth.assign(camera=clip.camera) for clip in clips if clip.truth is not None]
+    return {
+        "count": matching.explain_count(pd.concat(truths), table) if truths else None,
+        "most at once in a camera": most_at_once(clips, table),
+    }
+
+
+def most_at_once(clips: Sequence, table: pd.DataFrame) -> int:
+    """Return how many people there must be: the most identities that one camera saw at once.
+
+    `table` has a row a box with camera, frame and identity. A moment counts for nothing, as a
+    detector may see double: there must have been so many for a second in all.
+    """
+    most = 0
+    for clip in clips:
+        mine = table[(table["camera"] == clip.camera) & (table["identity"] >= 0)]
+        counts = np.sort(mine.groupby("frame")["identity"].nunique().to_numpy())[::-1]
+        lasting = counts[math.ceil(clip.about.fps) - 1 :]
+        most = max(most, *lasting[:1].tolist(), 0)
+    return most
+
+
 def early_and_late(
     rows: pd.DataFrame, table: pd.DataFrame, vectors: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray]:
