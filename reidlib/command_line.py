@@ -178,6 +178,14 @@ def distance(text: str) -> float:
     return float(text)
 
 
+def corners(text: str) -> list[float]:
+    """Return the four sides of a box."""
+    sides = [number(part) for part in text.split(",")]
+    if len(sides) != 4 or not (sides[0] < sides[2] and sides[1] < sides[3]):
+        raise typer.BadParameter(f"{text!r} is no box; expected x1,y1,x2,y2 with x1 < x2, y1 < y2")
+    return sides
+
+
 Video = Annotated[str, argument("VIDEO", "A file, a folder of frames, a webcam or an address.")]
 OneVideo = Annotated[
     str | None,
@@ -187,6 +195,8 @@ Videos = Annotated[
     list[str] | None, argument("[VIDEO ...]", "One a camera; none: the bundled cameras.")
 ]
 SomeVideos = Annotated[list[str], argument("VIDEO ...", "One a camera, named after it.")]
+Picture = Annotated[Path, argument("PICTURE", "An image that shows the person looked for.")]
+Results = Annotated[Path, argument("RESULTS", "The folder of demo, or features of extract.")]
 Dataset = Annotated[str, argument("DATASET", "'plaza', or a folder.")]
 Source = Annotated[str, argument("SOURCE", "A VIDEO, whose people are found, or a DATASET.")]
 
@@ -223,6 +233,9 @@ Overlap = Annotated[
 Travel = Annotated[list[str] | None, option("A,B=8s ...", "The least time from one to another.")]
 Threshold = Annotated[
     float | None, option("D", "Cosine distance up to which two are one.", parser=distance)
+]
+Box = Annotated[
+    list | None, option("X1,Y1,X2,Y2", "Where the person is, in pixels.", parser=corners)
 ]
 Detector = Annotated[str | None, option("NAME", "auto, yolo11n, ..., or weights.")]
 Features = Annotated[str | None, option("NAME", "auto, histogram, ..., or a model file.")]

@@ -58,3 +58,25 @@ def demo(
     cameras, shared = len(found["cameras"]), found["people in several cameras"]
     where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
     return f"{found['people']} people in {where}; open {out / 'report.html'}"
+
+
+@program.add("person.jpg demo --out found")
+def search(
+    picture: cli.Picture,
+    results: cli.Results,
+    out: cli.Folder,
+    box: cli.Box = None,
+    threshold: cli.Threshold = None,
+    detector: cli.Detector = None,
+    features: cli.Features = None,
+) -> str:
+    """Look for the person of a picture in all tracks that demo or extract wrote.
+
+    That there is no hit below the threshold is a result.
+    """
+    from reidlib.demonstration import search
+
+    tools = {"detector": detector, "features": features, "threshold": threshold}
+    _, answer = search.run(picture, results, out, box=box, **tools)
+    wrote(out / "search.html", out / "hits.csv")
+    return f"{answer} Open {out / 'search.html'}"

@@ -1,0 +1,320 @@
+"""A search by a picture: ranks all tracks, shows them, and says aloud when nobody is near."""
+
+import json
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from reidlib import __main__, assets
+from reidlib.boxes import BOX
+from reidlib.collection import encoding, video
+from reidlib.demonstration import pipeline, provenance, search
+from reidlib.detection import detectors
+from reidlib.features import extractors, vectors
+
+RED, GREEN, BLUE = (220, 40, 40), (40, 200, 40), (40, 40, 220)
+
+
+def find(images):
+    """Find the people by their colour: saturated pixels, one box a hue."""
+    tables = []
+    for image in images:
+        rows = []
+        for channel in range(3):
+            others = np.delete(image.astype(int), channel, axis=2).max(axis=2)
+            y, x = np.nonzero(image[..., channel] > others + 60)
+            if len(x) > 50:
+                rows.append((x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9))
+        tables.append(pd.DataFrame(rows, columns=[*BOX, "confidence"], dtype=float))
+    return tables
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """Stand in for a network, whatever it is called."""
+    asked = []
+    monkeypatch.setattr(detectors, "load", lambda name="auto", **_: asked.append(name) or find)
+    return asked
+
+
+def film(path, people):
+    with encoding.Writer(path, 10, crf=18) as writer:
+        for frame in range(30):
+            image = np.full((120, 160, 3), 120, np.uint8)
+            for number, (colour, x) in enumerate(people):
+                left, top = x + 2 * frame, 6 + 36 * number
+                image[top : top + 32, left : left + 14] = colour
+            writer.write(image)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What demo makes of two cameras: red and green in the first, green in the second."""
+    folder = tmp_path_factory.mktemp("made")
+    door = film(folder / "door.mp4", [(RED, 5), (GREEN, 60)])
+    yard = film(folder / "yard.mp4", [(GREEN, 10)])
+    clips = pipeline.clips([door, yard], starts=[0.0, 7.5])
+    extractor = extractors.load("histogram")
+    extractor.threshold = 0.1
+    pipeline.run(clips, folder / "demo", detector=find, extractor=extractor)
+    return folder
+
+
+@pytest.fixture
+def results(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "there") / "demo"
+
+
+def picture(path, *colours, size=(120, 160)):
+    image = np.full((*size, 3), 120, np.uint8)
+    for number, colour in enumerate(colours):
+        image[20:52, 30 + 40 * number : 44 + 40 * number] = colour
+    cv2.imwrite(str(path), image[..., ::-1])
+    return path
+
+
+def call(capsys, *words):
+    status = __main__.main(["search", *(str(word) for word in words)])
+    text = capsys.readouterr()
+    return status, text.out, text.err
+
+
+def test_the_person_is_found_in_both_cameras(results, detector, tmp_path, capsys):
+    shown = picture(tmp_path / "green.png", GREEN)
+    status, text, err = call(capsys, shown, results, "--out", tmp_path / "found")
+    assert status == 0, err
+    assert text.splitlines()[-1].startswith("2 of 3 tracks below the threshold 0.10, the nearest")
+    ranked = pd.read_csv(tmp_path / "found" / "hits.csv")
+    assert ranked["rank"].tolist() == [1, 2, 3] and ranked["distance"].is_monotonic_increasing
+    assert ranked["hit"].tolist() == [True, True, False]
+    assert set(ranked["camera"][:2]) == {"door", "yard"} and ranked["camera"][2] == "door"
+    assert ranked["identity"][0] == ranked["identity"][1] != ranked["identity"][2]
+    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert page.count("<video") == 3 and page.count(" hit\n") == 2
+    assert page.count("beyond the threshold") == 1 and "7.5 s to 10.4 s" in page
+    assert len(re.findall(r'(?:src|href)="(?!data:)[^"]*"', page)) == 1  # the table
+    assert not list((tmp_path / "found").glob(".*"))
+
+
+def test_films_and_crops_are_of_the_track(results, detector, tmp_path):
+    ranked, _ = search.run(picture(tmp_path / "red.png", RED), results, tmp_path / "found")
+    assert ranked["camera"][0] == "door"
+    about = video.probe(tmp_path / "found" / "hit_01.mp4")
+    assert about.frames == 30 and about.fps == 10  # all of a clip shorter than the window
+    found = search.read(results)
+    track = int(ranked["track"][0])
+    crops = search.footage(found.film("door"), found.boxes("door"), {track: tmp_path / "a.mp4"})
+    assert np.abs(crops[track].reshape(-1, 3).mean(axis=0) - RED).max() < 30
+
+
+def test_a_track_is_shown_where_nobody_stands_before_it():
+    rows = [(frame, 1, 10.0 * frame, 0, 10.0 * frame + 8, 20) for frame in range(9)]
+    rows += [(frame, 2, 10.0 * frame + 2, 0, 10.0 * frame + 10, 20) for frame in range(2, 7)]
+    tracks = pd.DataFrame(rows, columns=["frame", "track", *BOX])
+    assert search.clearest(tracks, 1) == 7  # of 0, 1, 7 and 8, the nearest to the middle
+    assert search.clearest(tracks[tracks["track"] == 1], 1) == 4
+
+
+def test_no_hit_is_a_result(results, detector, tmp_path, capsys):
+    shown = picture(tmp_path / "blue.png", BLUE)
+    status, text, _ = call(capsys, shown, results, "--out", tmp_path / "found")
+    assert status == 0
+    assert "No hit below the threshold 0.10: the nearest of 3 tracks is at" in text
+    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert "No hit below the threshold 0.10" in page and " hit\n" not in page
+    assert not pd.read_csv(tmp_path / "found" / "hits.csv")["hit"].any()
+    options = ("--out", tmp_path / "loose", "--threshold", "2")
+    assert "3 of 3 tracks below the threshold 2.00" in call(capsys, shown, results, *options)[1]
+
+
+def test_without_a_threshold_nothing_is_claimed(results, detector, tmp_path, capsys):
+    record = results / "features.json"
+    said = json.loads(record.read_text("utf-8"))
+    said["features"]["threshold"] = None
+    record.write_text(json.dumps(said), "utf-8")
+    status, text, _ = call(
+        capsys, picture(tmp_path / "g.png", GREEN), results, "--out", tmp_path / "found"
+    )
+    assert status == 0 and "No threshold is known" in text and "no hit is claimed" in text
+    assert pd.read_csv(tmp_path / "found" / "hits.csv")["hit"].isna().all()
+    assert "no threshold" in (tmp_path / "found" / "search.html").read_text("utf-8")
+
+
+def test_times_of_day_are_shown_where_the_clock_is_known(results, detector, tmp_path):
+    record = results / "features.json"
+    said = json.loads(record.read_text("utf-8")) | {"began": "2026-11-27T23:59:55"}
+    record.write_text(json.dumps(said), "utf-8")
+    search.run(picture(tmp_path / "g.png", GREEN), results, tmp_path / "found")
+    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert "23:59:55 to 23:59:57" in page and "00:00:02 to 00:00:05" in page
+
+
+def test_without_the_videos_the_films_of_the_demo_are_shown_or_nothing(results, detector, tmp_path):
+    shown = picture(tmp_path / "g.png", GREEN)
+    (results.parent / "yard.mp4").unlink()
+    found = search.read(results)
+    assert found.film("yard") == results / "yard.mp4" and found.film("door").parent != results
+    for path in [*results.glob("*.mp4"), results.parent / "door.mp4"]:
+        path.unlink()
+    ranked, _ = search.run(shown, results, tmp_path / "found")
+    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert len(ranked) == 3 and page.count("no video") == 3 and "<video" not in page
+
+
+def test_what_extract_wrote_is_searched_too(made, detector, tmp_path, capsys):
+    out = tmp_path / "door.npz"
+    words = ("extract", made / "door.mp4", "--out", out, "--features", "histogram")
+    assert __main__.main([str(word) for word in words]) == 0
+    shown, found = picture(tmp_path / "g.png", GREEN), tmp_path / "found"
+    status, text, err = call(capsys, shown, out, "--out", found, "--threshold", "0.1")
+    assert status == 0 and "1 of 2 tracks below" in text, err
+    ranked = pd.read_csv(found / "hits.csv")
+    assert ranked["camera"].tolist() == ["door", "door"] and ranked["end"].max() > 2
+    assert (found / "hit_01.mp4").is_file()
+    tracks = made / "demo" / "tracks" / "door.txt"
+    words = ("extract", made / "door.mp4", "--tracks", tracks, "--out", tmp_path / "b" / "t.npz")
+    assert __main__.main([*map(str, words), "--features", "histogram"]) == 0
+    status, text, err = call(capsys, shown, tmp_path / "b", "--out", found, "--threshold", "0.1")
+    assert status == 0 and "1 of 2 tracks below" in text, err
+
+
+def test_who_is_looked_for_is_one_person(results, detector, tmp_path, capsys):
+    out = tmp_path / "found"
+    status, _, err = call(capsys, picture(tmp_path / "two.png", GREEN, RED), results, "--out", out)
+    assert status == 2 and "shows 2 people; say which by --box: " in err
+    boxed = err.strip().rpartition("--box: ")[2].split("; ")
+    assert boxed == ["70,20,84,52", "30,20,44,52"]  # the red one first, as the detector has it
+    words = (tmp_path / "two.png", results, "--out", out, "--box")
+    status, text, _ = call(capsys, *words, boxed[0])
+    assert status == 0 and pd.read_csv(out / "hits.csv")["camera"][0] == "door"
+    for box, expected in (
+        ("1,2,3", "is no box"),
+        ("9,9,2,2", "is no box"),
+        ("a,b,c,d", "no number"),
+        ("500,500,600,600", "covers nothing of the picture, 160 x 120 pixels"),
+    ):
+        status, _, err = call(capsys, *words, box)
+        assert status == 2 and expected in err and err.count("\n") == 1
+    status, _, err = call(capsys, picture(tmp_path / "none.png"), results, "--out", out)
+    assert status == 2 and "no person was found in the picture" in err
+    assert "--box 0,0,160,120" in err and err.count("\n") == 1
+
+
+def test_a_picture_that_a_person_fills_is_looked_at_with_a_margin():
+    image = np.full((100, 50, 3), (40, 200, 40), np.uint8)
+    seen = []
+
+    def picky(images):
+        """Find somebody only where there is room around them."""
+        seen.append(images[0].shape[:2])
+        rows = [(25.0, 25.0, 75.0, 125.0, 0.9)] if images[0].shape[0] > 100 else []
+        return [pd.DataFrame(rows, columns=[*BOX, "confidence"])]
+
+    assert search.person(image, picky).shape == (100, 50, 3)
+    assert seen == [(100, 50), (150, 100)]
+
+
+def test_the_bundled_detector_finds_the_person_of_a_crop():
+    paths = sorted(assets.data("plaza", "crops").rglob("*.jpg"))[::700]
+    find = detectors.load()
+    found = 0
+    for path in paths:
+        try:
+            found += search.person(encoding.read_image(path), find).size > 0
+        except ValueError as error:
+            assert "give --box" in str(error) or "say which" in str(error)
+    assert len(paths) >= 5 and found >= 0.6 * len(paths)
+
+
+def refused(capsys, words, *expected):
+    status, _, err = call(capsys, *words)
+    assert status == 2 and err.count("\n") == 1 and all(word in err for word in expected), err
+
+
+def test_bad_input_is_one_line_and_writes_nothing(results, detector, tmp_path, capsys):
+    shown, out = picture(tmp_path / "g.png", GREEN), tmp_path / "found"
+    there = ("--out", out)
+    refused(capsys, (shown, tmp_path / "none", *there), "no results at", "none")
+    (tmp_path / "empty").mkdir()
+    refused(capsys, (shown, tmp_path / "empty", *there), "holds no .npz", "features.npz")
+    refused(capsys, (tmp_path / "no.png", results, *there), "no.png")
+    refused(capsys, (results / "metrics.json", results, *there), "metrics.json")
+    (tmp_path / "two").mkdir()
+    for name in ("a", "b"):
+        vectors.write(tmp_path / "two" / name, np.eye(2), pd.DataFrame({"label": ["a", "b"]}))
+    refused(capsys, (shown, tmp_path / "two", *there), "a.npz, b.npz")
+    refused(capsys, (shown, tmp_path / "two" / "a.npz", *there), "a.csv", "track")
+    nobody = pd.DataFrame({"camera": ["a"], "track": [1], "start": [0.0], "end": [1.0]})
+    vectors.write(tmp_path / "nobody" / "features", np.full((1, 4), np.nan), nobody)
+    refused(capsys, (shown, tmp_path / "nobody", *there), "holds no tracks")
+    vectors.write(tmp_path / "old" / "features", np.ones((1, 4)), nobody)
+    refused(capsys, (shown, tmp_path / "old", *there), "which features made it", "--features")
+    refused(
+        capsys, (shown, tmp_path / "old", *there, "--features", "histogram"), "4 numbers", "gives"
+    )
+    refused(capsys, (results / "people.png", results, "--out", results), "people")
+    assert not out.exists()
+
+
+def test_the_results_are_not_written_over(results, detector, tmp_path, capsys):
+    shown = picture(results / "hits.csv.png", GREEN).rename(results / "hit_01.mp4")
+    status, _, err = call(capsys, shown, results, "--out", results)
+    assert status == 2 and "is the input" in err
+
+
+def test_other_features_than_the_folders_are_refused(results, detector, tmp_path, capsys):
+    shown, out = picture(tmp_path / "g.png", GREEN), tmp_path / "found"
+    words = (shown, results, "--out", out, "--features", "plaza")
+    refused(capsys, words, "made with the features histogram", "these are plaza", "cannot be")
+    model = shutil.copy(assets.data("weights", "plaza_embedding.onnx"), tmp_path / "own.onnx")
+    record = results / "features.json"
+    said = json.loads(record.read_text("utf-8"))
+    said["features"] = {"name": "plaza", "sha256": "0" * 64, "threshold": 0.3}
+    record.write_text(json.dumps(said), "utf-8")
+    refused(capsys, words, "plaza (000000000000)")
+    said["features"]["sha256"] = assets.sha256(model)
+    record.write_text(json.dumps(said), "utf-8")
+    refused(capsys, (*words[:-1], model), "vectors of 288 numbers")  # the same network, a copy
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"features": 3}', "\x00", '{"features": {}}'])
+def test_a_damaged_record_is_one_line(results, detector, tmp_path, capsys, text):
+    (results / "features.json").write_text(text, "utf-8")
+    shown = picture(tmp_path / "g.png", GREEN)
+    refused(capsys, (shown, results, "--out", tmp_path / "found"), "features.json", "demo")
+
+
+def test_demo_says_what_made_its_features(made, tmp_path):
+    said = json.loads((made / "demo" / "features.json").read_text("utf-8"))
+    assert said["features"] == {"name": "histogram", "sha256": None, "threshold": 0.1}
+    assert said["cameras"]["yard"] == {"video": "../yard.mp4", "start": 7.5}
+    assert said["began"] is None
+    read = provenance.read(made / "demo" / "features.npz")
+    assert read["cameras"]["door"]["video"].samefile(made / "door.mp4")
+    assert provenance.read(tmp_path / "features.npz") == {}
+
+
+def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("REIDLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plaza").mkdir()  # a folder of results that is called as the network is
+    bundled = assets.data("weights", "plaza_embedding.onnx")
+    assert provenance.weights_of("plaza", "features") == bundled
+    assert provenance.weights_of("histogram", "features") is None
+    assert provenance.weights_of("yolo11n", "detector") is None
+    (tmp_path / "cache" / "yolo11n.pt").write_bytes(b"weights")
+    assert provenance.weights_of("yolo11n", "detector").read_bytes() == b"weights"
+    folder = assets.data("weights", "plaza_detector_openvino_model")
+    assert provenance.weights_of(str(folder), "detector").suffix == ".bin"
+    (tmp_path / "net.xml").touch()
+    (tmp_path / "net.bin").write_bytes(b"numbers")
+    assert provenance.weights_of("net.xml", "features").name == "net.bin"
+    extractor = extractors.load("plaza")
+    about = provenance.describe(extractor, "features")
+    assert about["sha256"] == assets.sha256(bundled) and about["threshold"] == extractor.threshold
