@@ -1,5 +1,6 @@
 import os
 import re
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -387,3 +388,34 @@ def test_cvat_tracks_without_boxes(tmp_path):
     path = tmp_path / "empty.xml"
     path.write_text("<annotations><track id='1' label='person'/></annotations>")
     assert formats.read_cvat(path).empty
+
+
+def test_a_long_text_takes_little_memory(tmp_path):
+    """An hour of ten people at 12.5 frames a second has 450,000 boxes."""
+    rows = np.arange(60_000)
+    table = pd.DataFrame({"frame": rows // 10, "track": rows % 10, "x1": 10.5, "y1": 20.25})
+    table = table.assign(x2=30.0, y2=80.0, confidence=0.5)
+    peaks = {}
+    for count in (20_000, 60_000):
+        path = tmp_path / f"{count}.txt"
+        tracemalloc.start()
+        formats.write_mot(table[:count], path)
+        wrote = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        read = formats.read_mot(path)
+        peaks[count] = wrote, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert read.drop(columns="visibility").equals(table)
+    written, taken = (np.subtract(*pair) for pair in zip(peaks[60_000], peaks[20_000]))
+    assert written / 40_000 * 450_000 < 20e6 and taken / 40_000 * 450_000 < 120e6
+
+
+def test_a_bad_line_far_below_is_named_and_order_is_restored(tmp_path):
+    path = tmp_path / "mot.txt"
+    lines = [f"{30_000 - i},1,10,10,20,50,1" for i in range(25_000)]
+    path.write_text("\n".join(lines))
+    table = formats.read_mot(path)
+    assert table["frame"].tolist() == list(range(5_000, 30_000))
+    path.write_text("\n".join([*lines, "oops"]))
+    with pytest.raises(ValueError, match="line 25001: 'oops'"):
+        formats.read_mot(path)

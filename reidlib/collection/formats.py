@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 import warnings
 from pathlib import Path
@@ -116,9 +117,39 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     naming the first bad line.
     """
     _require_file(path)
-    lines = [line.strip() for line in Path(path).read_text("utf-8-sig", "replace").split("\n")]
+    parts = []
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        # Part by part: all lines of an hour, as text and as numbers, take 200 MB.
+        for before in itertools.count(0, BLOCK):
+            lines = [line.strip() for line in itertools.islice(file, BLOCK)]
+            if not lines and parts:
+                break
+            parts.append(_read_mot_lines(lines or [""], before, path))
+    table = pd.concat(parts, ignore_index=True)
+    del parts
+    marked = table["confidence"] != 0
+    kind = table.pop("kind")
+    person = kind.isin((1, -1))  # -1: the file does not say
+    if marked.any() and not (marked & person).any():
+        classes = ", ".join(f"{value:g}" for value in np.unique(kind)[:5])
+        warnings.warn(
+            f"{path} marks nobody: its boxes are of class {classes}, and in MOT Challenge text "
+            "class 1 is a person; write 1 in the eighth column where they are people",
+            stacklevel=2,
+        )
+    table["confidence"] = table["confidence"].where(person, 0.0)
+    if table["frame"].is_monotonic_increasing:
+        return table
+    return table.sort_values("frame", kind="stable", ignore_index=True)
+
+
+def _read_mot_lines(lines: list[str], before: int, path: str | Path) -> pd.DataFrame:
+    """Return the boxes in some lines, `before` which others came, and their class in MOT's words.
+
+    The class of what is not ground truth is 1, a person.
+    """
     numbers, counts = _numbers(lines)
-    given = np.array([line != "" for line in lines])
+    given = np.array([line != "" for line in lines], bool)
     # Nine columns are truth, whose class and visibility count; what else follows the seventh is
     # written in many ways and passed over.
     used = np.arange(10) < np.where(counts == 9, 9, counts.clip(max=7))[:, None]
@@ -126,7 +157,7 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     if (bad & given).any():
         i = (bad & given).argmax()
         raise ValueError(
-            f"{path}, line {i + 1}: {lines[i][:80]!r}; expected 6 to 10 numbers, "
+            f"{path}, line {before + i + 1}: {lines[i][:80]!r}; expected 6 to 10 numbers, "
             "frame,id,x,y,width,height,confidence,..."
         )
     frame, track, x, y, width, height, confidence, kind, visibility, _ = numbers.T
@@ -135,26 +166,18 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     if (bad & given).any():
         i = (bad & given).argmax()
         raise ValueError(
-            f"{path}, line {i + 1}: frame {frame[i]:g}, id {track[i]:g}, size {width[i]:g}x"
-            f"{height[i]:g}; frames are whole and count from 1, ids are whole, sizes not negative"
+            f"{path}, line {before + i + 1}: frame {frame[i]:g}, id {track[i]:g}, size "
+            f"{width[i]:g}x{height[i]:g}; frames are whole and count from 1, ids are whole, sizes "
+            "not negative"
         )
     is_truth = counts == 9
-    confidence = np.where(counts > 6, confidence, 1.0)
-    person = ~is_truth | np.isin(kind, (1, -1))  # -1: the file does not say
-    if (given & (confidence != 0)).any() and not (given & person & (confidence != 0)).any():
-        classes = ", ".join(f"{value:g}" for value in np.unique(kind[given])[:5])
-        warnings.warn(
-            f"{path} marks nobody: its boxes are of class {classes}, and in MOT Challenge text "
-            "class 1 is a person; write 1 in the eighth column where they are people",
-            stacklevel=2,
-        )
     columns = {
         **{"frame": frame - 1, "track": track, "x1": x, "y1": y, "x2": x + width, "y2": y + height},
-        "confidence": np.where(person, confidence, 0.0),
+        "confidence": np.where(counts > 6, confidence, 1.0),
         "visibility": np.where(is_truth, visibility, 1.0),
+        "kind": np.where(is_truth, kind, 1),
     }
-    table = pd.DataFrame(columns)[given].astype({"frame": int, "track": int})
-    return table.sort_values("frame", kind="stable", ignore_index=True)
+    return pd.DataFrame(columns)[given].astype({"frame": int, "track": int})
 
 
 def _numbers(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +218,7 @@ def write_mot(table: pd.DataFrame, path: str | Path, identity: str = "track") ->
             part.to_csv(file, index=False, header=False, lineterminator="\n")
 
 
-BLOCK = 20_000  # rows written at a time
+BLOCK = 20_000  # rows handled at a time
 
 
 def _mot_rows(table: pd.DataFrame, identity: str) -> pd.DataFrame:
@@ -217,14 +240,15 @@ def _mot_rows(table: pd.DataFrame, identity: str) -> pd.DataFrame:
 def _require_writable(table: pd.DataFrame) -> None:
     """Raise ValueError for a box, confidence or visibility that is NaN, and for swapped ends."""
     names = [name for name in (*BOX, "confidence", "visibility") if name in table]
-    numbers = table[names].to_numpy(float)
-    x1, y1, x2, y2 = numbers[:, :4].T
-    bad = ~np.isfinite(numbers).all(axis=1) | (x2 < x1) | (y2 < y1)
-    if bad.any():
-        raise ValueError(
-            f"row {bad.argmax()} cannot be written: {numbers[bad][0].tolist()}; expected "
-            "x1 <= x2, y1 <= y2 and no NaN"
-        )
+    for start in range(0, len(table), BLOCK):
+        numbers = table.iloc[start : start + BLOCK][names].to_numpy(float)
+        x1, y1, x2, y2 = numbers[:, :4].T
+        bad = ~np.isfinite(numbers).all(axis=1) | (x2 < x1) | (y2 < y1)
+        if bad.any():
+            raise ValueError(
+                f"row {start + bad.argmax()} cannot be written: {numbers[bad][0].tolist()}; "
+                "expected x1 <= x2, y1 <= y2 and no NaN"
+            )
 
 
 class MarketName(NamedTuple):
