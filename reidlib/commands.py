@@ -188,7 +188,7 @@ def extract(
         embeddings = extractors.embed(table, extractor)
     else:
         find = detectors.load()
-        table, embeddings = tracking.track(_frames(clip), find, extractor, embeddings=True)
+        table, embeddings = tracking.track(_frames(clip), find, extractor, embeddings="file")
     vectors.write(out, embeddings, table)
     cameras = {Path(source).stem: place.Camera(source)} if clip else {}
     provenance.write(out, find, extractor, cameras)

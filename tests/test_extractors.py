@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from reidlib import assets
-from reidlib.collection import datasets, transforms
+from reidlib.collection import datasets, encoding, transforms
+from reidlib.detection.streaming import VectorFile
 from reidlib.features import extractors, histograms, vectors
 from reidlib.model import distances, networks
 
@@ -501,3 +502,29 @@ def test_a_table_beside_features_that_is_none_is_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError, match="are no feature files: .*saw 3; write") as failure:
         vectors.read(tmp_path / "v.npz")
     assert "\n" not in str(failure.value)
+
+
+def test_vectors_of_a_file_are_written_part_by_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors, "BLOCK", 3)
+    kept = VectorFile()
+    kept.append(VECTORS)
+    order = np.arange(len(VECTORS))[::-1]
+    table = pd.DataFrame({"track": TRACKS})
+    vectors.write(tmp_path / "v.npz", kept.ordered(order), table)
+    assert np.array_equal(vectors.read(tmp_path / "v.npz")[0], VECTORS[::-1].astype(np.float32))
+
+
+def test_boxes_are_embedded_in_the_order_of_their_table(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for i, path in enumerate(paths):
+        encoding.write_image(path, np.full((40, 40, 3), 50 * i + 50, np.uint8))
+    table = pd.DataFrame({"frame": [2, 0, 7, 0], "x1": 5.0, "y1": 5.0, "x2": 15.0, "y2": 35.0})
+    table.loc[3, ["x1", "x2"]] = [60.0, 70.0]  # beside the picture
+
+    def embed(crops):
+        return np.array([[crop.mean(), 1.0] for crop in crops], np.float32)
+
+    embed.dim = 2
+    found = extractors.embed_tracks(tmp_path, table, embed, None)
+    expected = [[150, 1], [50, 1], [np.nan] * 2, [np.nan] * 2]
+    np.testing.assert_allclose(found[:], expected, atol=3)

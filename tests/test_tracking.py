@@ -1,12 +1,14 @@
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib.detection import streaming, tracking
+from reidlib.detection import pieces, streaming, tracking
 from reidlib.detection.association import (
+    FORBIDDEN,
     Appearance,
     assign,
     correct_motion,
@@ -542,3 +544,93 @@ def test_refine_refuses_what_does_not_fit():
         tracking.refine(table, np.ones((2, 3)))
     with pytest.raises(ValueError, match="tracks lacks track"):
         tracking.refine(table.drop(columns="track"))
+
+
+# Memory
+
+
+HOUR = 450_000  # boxes of ten people in an hour at 12.5 frames a second
+
+
+def passers_by(seconds, stay=20, people=10, fps=12.5):
+    """What `stream` hands on: parts of boxes and vectors, of people who walk by in lanes."""
+    for start in range(0, int(seconds * fps), 8):
+        frames = np.repeat(np.arange(start, start + 8), people)
+        lane = np.tile(np.arange(people), 8)
+        visit, phase = np.divmod(frames + lane * 7, int(stay * fps))
+        here = phase > 25  # two seconds lie between two people
+        found = np.zeros(here.sum(), streaming.SEEN)
+        found["frame"], found["time"] = frames[here], frames[here] / fps
+        found["track"] = (visit * people + lane)[here] + 1
+        found["x1"], found["y1"] = 2.0 * phase[here], 100.0 * lane[here]
+        found["x2"], found["y2"], found["confidence"] = found["x1"] + 20, found["y1"] + 60, 0.9
+        yield found, np.eye(32, dtype=np.float32)[found["track"] * 7 % 32]
+
+
+def peak_a_box(work, monkeypatch):
+    """Return by how many bytes the peak of `work`'s memory grows with each box."""
+    peaks, counts = [], []
+    for seconds in (40, 160):
+        parts = list(passers_by(seconds))
+        monkeypatch.setattr(tracking, "stream", lambda *_, parts=parts, **__: iter(parts))
+        tracemalloc.start()
+        counts.append(work())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return (peaks[1] - peaks[0]) / (counts[1] - counts[0])
+
+
+@pytest.mark.parametrize("embeddings", [False, "file"])
+def test_a_long_video_is_tracked_in_little_memory(monkeypatch, embeddings):
+    def work():
+        found = tracking.track(None, None, embeddings=embeddings)
+        return len(found[0] if embeddings else found)
+
+    assert peak_a_box(work, monkeypatch) * HOUR < 60e6
+
+
+def test_a_long_recording_is_refined_in_little_memory(monkeypatch):
+    def work():
+        return len(tracking.track_recording(None, None).table)
+
+    assert peak_a_box(work, monkeypatch) * HOUR < 100e6
+
+
+def test_memory_grows_with_tracks_and_not_with_their_pairs():
+    rows = [line(i, range(4 * i, 4 * i + 6), (100 + 90 * (i % 5), 100)) for i in range(900)]
+    table = pd.concat(rows, ignore_index=True)
+    vectors = np.eye(61, dtype=np.float32)[table["track"] % 61]
+    tracemalloc.start()
+    out = tracking.refine(table, vectors)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert out["track"].nunique() == 900
+    assert peak < 900**2 * 8  # one matrix of all pairs
+
+
+def test_pairs_that_do_not_compete_are_assigned_as_all_together():
+    rng = np.random.default_rng(0)
+    for density in (0.02, 0.1, 0.5):
+        cost = np.where(rng.random((30, 30)) < density, rng.random((30, 30)), FORBIDDEN)
+        before, after = np.nonzero(cost < 2)
+        found = pieces.assign_sparse(cost[before, after], before, after, 30)
+        assert sorted(found) == sorted(assign(cost))
+
+
+def test_vectors_in_a_file_are_as_in_memory():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 5)).astype(np.float32)
+    kept = streaming.VectorFile()
+    assert kept[:].shape == (0, 0)
+    kept.append(np.empty((3, 0), np.float32))  # nobody was clear enough at first
+    assert kept[1:].shape == (2, 0)
+    kept.append(rows[:20])
+    kept.append(np.empty((2, 0), np.float32))
+    kept.append(rows[20:])
+    expected = np.concatenate(
+        [np.full((3, 5), np.nan), rows[:20], np.full((2, 5), np.nan), rows[20:]]
+    )
+    assert np.array_equal(kept[:], expected.astype(np.float32), equal_nan=True)
+    order = rng.permutation(len(expected))
+    assert np.array_equal(kept.ordered(order)[10:40], kept[order[10:40]], equal_nan=True)
+    assert len(kept) == 65 and kept.ordered(order[:7]).shape == (7, 5)

@@ -93,7 +93,9 @@ class Averages:
 
 def renumbered(crops: dict[int, list], found: Recording) -> dict[int, list]:
     """Return the crops of the first pass, track to (frame, image), by the tracks of the second."""
-    seen = found.table[found.table["row"] >= 0]
+    frames = {frame for kept in crops.values() for frame, _ in kept}  # few of all
+    seen = found.table[found.table["frame"].isin(frames)]
+    seen = seen[seen["row"] >= 0]
     keys = zip(found.first[seen["row"]].tolist(), seen["frame"].tolist())
     track_of = dict(zip(keys, seen["track"].tolist()))
     renumbered: dict[int, list] = {}

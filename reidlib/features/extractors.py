@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
 from reidlib.collection import datasets, encoding, transforms, video
+from reidlib.detection.streaming import VectorFile
 from reidlib.features import histograms
 from reidlib.model.distances import unit
 
@@ -285,14 +286,19 @@ def embed(table: pd.DataFrame, extractor: Callable) -> np.ndarray:
     return np.concatenate([extractor(datasets.read_images(paths)) for paths in bar])
 
 
-def embed_tracks(source: str, table: pd.DataFrame, extractor, length: int | None) -> np.ndarray:
+def embed_tracks(source: str, table: pd.DataFrame, extractor, length: int | None) -> VectorFile:
     """Return a vector for each box of a video, NaN where a box covers no pixel."""
-    vectors = np.full((len(table), extractor.dim), np.nan, np.float32)
-    rows = table.groupby("frame").indices
+    vectors, order = VectorFile(), []
+    rows, corners = table.groupby("frame").indices, table[BOX].to_numpy()
     for index, _, image in tqdm(video.read(source), "embed", length, leave=False):
-        here = rows.get(index, np.empty(0, int))
-        corners = table[BOX].to_numpy()[here]
-        inside = boxes.visible(corners, *image.shape[1::-1])
+        here = rows.pop(index, np.empty(0, int))
+        found = np.full((len(here), extractor.dim), np.nan, np.float32)
+        inside = boxes.visible(corners[here], *image.shape[1::-1])
         if inside.any():
-            vectors[here[inside]] = extractor(boxes.crop(image, corners[inside]))
-    return vectors
+            found[inside] = extractor(boxes.crop(image, corners[here[inside]]))
+        vectors.append(found)
+        order.append(here)
+    for here in rows.values():  # of frames that the video does not have
+        vectors.append(np.full((len(here), extractor.dim), np.nan, np.float32))
+        order.append(here)
+    return vectors.ordered(np.argsort(np.concatenate(order)))

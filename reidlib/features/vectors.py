@@ -1,5 +1,6 @@
 """Vectors of a track, vectors of two kinds, vectors on a map, and vectors on disk."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +72,27 @@ def project(vectors: np.ndarray, how: str = "pca", seed: int = 0) -> np.ndarray:
     raise ValueError(f"no map called {how!r}; choose 'pca' or 'tsne'")
 
 
-def write(path: str | Path, vectors: np.ndarray, table: pd.DataFrame) -> None:
-    """Write features as `path` (.npz) and, row by row, what they belong to as .csv beside it."""
+BLOCK = 4096  # rows written at a time
+
+
+def write(path: str | Path, vectors, table: pd.DataFrame) -> None:
+    """Write features as `path` (.npz) and, row by row, what they belong to as .csv beside it.
+
+    `vectors` is (N, D), an array or a VectorFile, of which memory never holds the whole.
+    """
     path = Path(path).with_suffix(".npz")
     if len(vectors) != len(table):
         raise ValueError(f"{len(vectors)} vectors but {len(table)} table rows; expected as many")
     with assets.atomic(path) as numbers, assets.atomic(path.with_suffix(".csv")) as text:
-        np.savez_compressed(numbers, vectors=np.asarray(vectors, np.float32))
+        # As np.savez_compressed does, which takes whole arrays.
+        with (
+            zipfile.ZipFile(numbers, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("vectors.npy", "w", force_zip64=True) as file,
+        ):
+            header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(vectors), BLOCK):
+                file.write(np.asarray(vectors[start : start + BLOCK], "<f4").tobytes())
         table.to_csv(text, index=False)
 
 
