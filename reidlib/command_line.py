@@ -248,6 +248,12 @@ Margin = Annotated[
 ]
 Backbone = Annotated[str, option("NAME", "tiny, resnet18, ...")]
 Epochs = Annotated[int, option("N", "Passes over the data.", parser=whole_number)]
+Results = Annotated[Path, argument("FOLDER", "Results, as demo writes them.")]
+Labels = Annotated[Path, option("PAIRS.csv", "Blind labels of these results.", parser=path)]
+Wanted = Annotated[
+    float, option("R", "The wanted false match rate.", "--fmr", parser=number)
+]
+Test = Annotated[bool, typer.Option("--test", help="Try the threshold that the site file has.")]
 Rerank = Annotated[bool, typer.Option("--rerank", help="Also with k-reciprocal re-ranking.")]
 SameCamera = Annotated[
     bool, typer.Option("--same-camera", help="Let matches from the query's own camera count.")

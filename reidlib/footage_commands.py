@@ -80,3 +80,22 @@ def search(
     _, answer = search.run(picture, results, out, box=box, **tools)
     wrote(out / "search.html", out / "hits.csv")
     return f"{answer} Open {out / 'search.html'}"
+
+
+@program.add("footage/report --labels pairs.csv --fmr 0.01 --site site.toml")
+def threshold(
+    folder: cli.Results,
+    labels: cli.Labels,
+    fmr: cli.Wanted = 0.01,
+    site: cli.Site = None,
+    test: cli.Test = False,
+) -> str:
+    """Choose a threshold by blind labels, keep it in a site file, or try the one that is there.
+
+    Prints the false match rate and the false non-match rate, with intervals of 95 %.
+    """
+    from reidlib.demonstration import labelling
+
+    said = labelling.decide(folder, labels, fmr, site, test)
+    wrote(None if test else site)
+    return said

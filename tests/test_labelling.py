@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib.demonstration import labelling
+from reidlib.__main__ import main
+from reidlib.demonstration import labelling, site_file
 from reidlib.features import vectors as features
 from reidlib.model import distances, verification
 
@@ -289,9 +290,31 @@ def test_a_threshold_is_chosen_stored_and_tried(results):
     assert stored["weights"].startswith("sha256:") and len(stored["weights"]) == 71
     tried = labelling.decide(day, pairs, site=site, test=True)
     assert tried == f"{said}; the wanted 5.00% lies within the interval"
+    described = results / "door.mp4"
+    described.write_bytes(b"")
+    assert site_file.read(site).threshold == stored["value"]
     (day / "metrics.json").write_text('{"settings": {"features": "own.pt"}}')
     with pytest.raises(ValueError, match="was chosen with other weights"):
         labelling.decide(day, pairs, site=site, test=True)
+
+
+def test_the_command_chooses_stores_and_tries(results, capsys):
+    words = ["threshold", str(results / "day"), "--labels", str(results / "pairs.csv")]
+    site = ["--site", str(results / "site.toml")]
+    assert main([*words, "--fmr", "0.05", *site]) == 0
+    wrote, said = capsys.readouterr().out.splitlines()
+    assert wrote == f"wrote {site[1]}" and "false non-match rate" in said
+    assert main([*words, *site, "--test"]) == 0
+    assert capsys.readouterr().out == f"{said}; the wanted 5.00% lies within the interval\n"
+    for wrong, sentence in (
+        (["--test"], "error: nothing to test: name the site file that holds the threshold\n"),
+        (["--fmr", "2"], "error: fmr is 2.0; expected a share from 0 to below 1, such as 0.001\n"),
+        (["--site", str(results / "no.toml")], "no.toml"),
+    ):
+        assert main([*words, *wrong]) == 2
+        assert sentence in capsys.readouterr().err
+    assert main(["threshold", str(results), *words[2:]]) == 2
+    assert "features.csv: No such file" in capsys.readouterr().err
 
 
 def test_what_was_answered_outlives_the_process(tracks, tmp_path):

@@ -165,6 +165,8 @@ def _is_number(said) -> bool:
 def _threshold(said) -> float | None:
     if said is None:
         return None
+    if isinstance(said, dict):  # [threshold], as labelling.decide stores it, with what it is worth
+        said = said.get("value")
     if not _is_number(said) or not 0 <= said <= 2:
         raise ValueError(f"threshold is {said!r}; expected a cosine distance from 0 to 2")
     return float(said)
