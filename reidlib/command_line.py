@@ -248,7 +248,6 @@ Margin = Annotated[
 ]
 Backbone = Annotated[str, option("NAME", "tiny, resnet18, ...")]
 Epochs = Annotated[int, option("N", "Passes over the data.", parser=whole_number)]
-Results = Annotated[Path, argument("FOLDER", "Results, as demo writes them.")]
 Labels = Annotated[Path, option("PAIRS.csv", "Blind labels of these results.", parser=path)]
 Wanted = Annotated[
     float, option("R", "The wanted false match rate.", "--fmr", parser=number)
