@@ -28,6 +28,12 @@ LIMIT = 1 << 29
 SLOWEST = 10_000  # bytes a second; a download that is slower on average is given up
 DAY = 86_400  # seconds
 _NOTING: list[list[Path]] = []  # the lists to which `atomic` adds what it writes
+# What the pickle of a checkpoint names for tensors alone.
+TENSORS = re.compile(
+    r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|torch\.(Size|device)"
+    r"|torch\.b?float\d+|torch\.u?int\d+|torch\.bool"
+    r"|collections\.OrderedDict|(builtins|__builtin__)\.set"
+)
 
 
 class Unavailable(RuntimeError):

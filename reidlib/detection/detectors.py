@@ -31,12 +31,7 @@ TORCHVISION = {
 }
 ULTRALYTICS = re.compile(r"yolo(v3(-tiny|-spp)?|v5[nsmlx]6?|v?\d+[nsmlxtce])u?|rtdetr-[lx]")
 ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
-# All that a checkpoint of a YOLO detector may name: parts of tensors, layers, and their settings.
-TENSORS = re.compile(
-    r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|torch\.(Size|device)"
-    r"|torch\.b?float\d+|torch\.u?int\d+|torch\.bool"
-    r"|collections\.OrderedDict|(builtins|__builtin__)\.set"
-)
+# All that a checkpoint of a YOLO detector may name besides tensors: layers, and their settings.
 LAYERS = re.compile(r"(torch|ultralytics)\.nn\.modules(\.\w+)?|ultralytics\.nn\.tasks")
 LOSSES = {"ultralytics.utils.loss", "ultralytics.utils.tal"}
 SETTINGS = {
@@ -199,7 +194,7 @@ def _check_pickle(path: Path) -> None:
             pass
 
     try:
-        named = [name for name in assets.pickled_names(path) if not TENSORS.fullmatch(name)]
+        named = [name for name in assets.pickled_names(path) if not assets.TENSORS.fullmatch(name)]
         foreign = [name for name in named if not _is_layer(name)]
         if foreign:
             raise ValueError(f"it names {foreign[0]}")

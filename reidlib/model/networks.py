@@ -15,10 +15,6 @@ from reidlib import assets
 SIZE = (128, 64)  # height and width of a person crop, pixels
 FORMAT = "reidlib-model-1"
 TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?")
-# All that a checkpoint of ours names: parts of tensors.
-TENSORS = re.compile(
-    r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|collections\.OrderedDict"
-)
 LAST_LAYERS = ("layer4", "features", "conv5", "layers", "trunk_output")
 
 
@@ -268,7 +264,8 @@ def read_weights(path: str | Path, expected: str) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}; give the path of a .pt file")
     try:
-        foreign = [name for name in assets.pickled_names(path) if not TENSORS.fullmatch(name)]
+        named = assets.pickled_names(path)
+        foreign = [name for name in named if not assets.TENSORS.fullmatch(name)]
         if foreign:
             raise ValueError(f"it names {', '.join(foreign)}")
         with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path) as archive:

@@ -251,7 +251,6 @@ def mistaken_people(true: np.ndarray, answers: np.ndarray):
 
     Shown are those who were mistaken, and for whom; then others, while there is room.
     """
-
     wrong = true != answers
     mistaken = np.column_stack([true[wrong], answers[wrong]]).ravel()
     everybody = pd.unique(np.concatenate([mistaken[mistaken > 0], true]))
