@@ -349,3 +349,27 @@ def test_damaged_networks_are_silent(tmp_path, capfd, content, ending):
 def test_a_device_that_is_not_there(name):
     with pytest.raises(ValueError, match=f"has no device '{name}'.*use 'cpu'"):
         assets.check_device(name)
+
+
+def test_nothing_phones_home():
+    """OpenVINO reports its import, and Ultralytics its use, to Google Analytics if nobody objects."""
+    code = """
+import socket, sys, threading
+asked = []
+def refuse(*address, **_):
+    asked.append(address)
+    raise OSError("no network here")
+socket.getaddrinfo = socket.socket.connect = refuse
+from reidlib import assets
+from reidlib.detection import detectors
+assets.openvino_core()
+assert not [name for name, module in sys.modules.items() if "openvino_telemetry" in name and module]
+detectors._import("ultralytics.nn.tasks")
+from ultralytics.utils import ONLINE, AUTOINSTALL, events
+assert not ONLINE and not AUTOINSTALL and not events.events.enabled
+assert not asked and threading.active_count() == 1, (asked, threading.enumerate())
+"""
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("CI", "YOLO_OFFLINE")
+    }
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

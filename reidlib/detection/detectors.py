@@ -254,8 +254,9 @@ def _tensor_bytes(content) -> int:
 
 
 def _import(module: str):
-    """Import a module of Ultralytics or torch, keeping the former from printing and installing."""
-    os.environ |= {"YOLO_AUTOINSTALL": "False", "YOLO_VERBOSE": "False"}  # read at the first import
+    """Import a module of Ultralytics or torch; the former must not print, install or report."""
+    quiet = {"YOLO_AUTOINSTALL": "False", "YOLO_VERBOSE": "False", "YOLO_OFFLINE": "True"}
+    os.environ |= quiet  # read at the first import; offline, nothing is sent to its makers
     return importlib.import_module(module)
 
 
