@@ -101,7 +101,7 @@ def test_hits_that_the_graph_does_not_reach_are_looked_for_one_by_one(monkeypatc
     hits = gallery.search(vectors[:5], 3)
     assert (hits["distance"] < 2).all()
     pd.testing.assert_frame_equal(hits, exact.search(vectors[:5], 3))
-    reached = gallery.search(vectors[5:7], 2)["label"].tolist()
+    reached = gallery.search(vectors[5:7], 2).sort_values(["query", "label"])["label"].tolist()
     assert reached == [0, 1, 0, 1]  # what the graph does reach is taken from it
 
 
@@ -411,3 +411,39 @@ def test_cameras_without_a_truth_do_not_count():
     assert (explained["found"], explained["true"]) == (1, 1)
     nothing = count([("a", 1, 0, 0, 20)], [("b", 6, 0, 0, 20)])
     assert (nothing["found"], nothing["missed"]) == (0, 1)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-4, 1e-3])
+def test_a_graph_answers_as_the_exact_search_where_vectors_are_alike(spread):
+    """Of a thousand equal vectors the first is the first hit, and they hide nobody else."""
+    if not importlib.util.find_spec("faiss"):
+        pytest.skip("faiss-cpu is not installed")
+    rng = np.random.default_rng(0)
+    one, others = rng.normal(size=(1, 64)), rng.normal(size=(1000, 64))
+    vectors = np.concatenate([one + spread * rng.normal(size=(1000, 64)), others])
+    approximate, exact = (matching.Gallery(index) for index in ("faiss", "exact"))
+    for gallery in (approximate, exact):
+        for start in range(0, 2000, 300):  # copies come in several parts
+            gallery.add(vectors[start : start + 300], range(start, min(start + 300, 2000)))
+    query = np.concatenate([np.repeat(one, 50, axis=0), others[:150]])
+    query += 0.02 * rng.normal(size=query.shape)
+    found, expected = (gallery.search(query, 5) for gallery in (approximate, exact))
+    if not spread:
+        assert (found["label"] == expected["label"]).all()
+    assert (found["label"] == expected["label"]).mean() > 0.97  # others are equal but for rounding
+    first = slice(None, None, 5)
+    np.testing.assert_allclose(found["distance"][first], expected["distance"][first], atol=1e-6)
+    np.testing.assert_allclose(found["distance"], expected["distance"], atol=2e-4)
+
+
+def test_sparse_truth_is_scored_over_all_cameras_on_the_frames_that_it_labels():
+    """Labels on every tenth frame: perfect tracks in all frames are perfect, in every camera."""
+    frames = [("a", f, 1) for f in range(95)] + [("b", f, 2) for f in range(63)]
+    tracks = pd.DataFrame([boxes(c, f, p, 10.0 * f) | {"identity": p} for c, f, p in frames])
+    truth = tracks[(tracks["frame"] % 10 == 4) & (tracks["frame"] != 34)]  # nobody labelled there
+    empty = tracks["frame"] == 34
+    scored = matching.evaluate(truth, tracks[~empty])
+    assert (scored["MOTA"], scored["IDF1"], scored["false_positives"]) == (1, 1, 0)
+    assert matching.evaluate(truth, tracks)["false_positives"] == 2  # labelled, and empty
+    explained = matching.explain_count(truth, tracks.assign(track=tracks["identity"]))
+    assert [explained[key] for key in REASONS] == [2, 2, 0, 0, 0, 0, 0]

@@ -6,6 +6,7 @@ camera, track, start, end (seconds on a clock that all cameras share), and one f
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -84,7 +85,7 @@ class Gallery:
             return self
         vectors = distances.unit(vectors)
         if self._approximate:
-            self._graph = self._graph or _graph(width)
+            self._graph = self._graph or Graph(width)
             self._graph.add(vectors)
         self._blocks.append(vectors)
         self._tables.append(table.reset_index(drop=True))
@@ -105,7 +106,7 @@ class Gallery:
         query, _ = distances.features(np.asarray(vectors, np.float32), self._blocks[0][:1])
         k = min(k, len(self))
         if self._approximate:
-            nearest, distance = self._search_graph(distances.unit(query), k)
+            nearest, distance = self._graph.search(distances.unit(query), self.vectors, k)
         else:
             nearest, distance = distances.top(query, self.vectors, k)
         hits = self.table.iloc[nearest.ravel()].reset_index(drop=True)
@@ -114,19 +115,6 @@ class Gallery:
         hits.insert(2, "score", 1 - distance.ravel())
         hits.insert(3, "distance", distance.ravel())
         return hits
-
-    def _search_graph(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and cosine distances, (Q, k) each, of the nearest by the graph.
-
-        Walking the graph may end before it has met `k` vectors, where many are equal for example;
-        FAISS then says -1. These queries are compared with every vector instead.
-        """
-        similarity, nearest = self._graph.search(query, k)
-        distance = 1 - similarity
-        short = (nearest < 0).any(axis=1)
-        if short.any():
-            nearest[short], distance[short] = distances.top(query[short], self.vectors, k)
-        return nearest, distance
 
     def save(self, path: str | Path) -> None:
         """Write the gallery as features: `path` (.npz) and a .csv beside it."""
@@ -138,6 +126,65 @@ class Gallery:
         return cls(index).add(*read(path))
 
 
+MORE = 4  # times as many candidates as hits are looked for in a graph
+EFFORT = 128  # vectors that a walk through the graph keeps in mind
+TIE = 1e-4  # hits whose cosine distances differ by less are too alike for a graph to tell apart
+
+
+class Graph:
+    """An approximate index that answers ties as the exact search does: in the gallery's order.
+
+    Equal vectors are one node: a graph full of copies leads a walk nowhere else.
+    """
+
+    def __init__(self, dim: int):
+        self.index = _graph(dim)
+        self.rows: list[list[int]] = []  # of the gallery, by node
+        self.nodes: dict[bytes, int] = {}
+        self.count = 0
+
+    def add(self, vectors: np.ndarray) -> None:
+        """Add unit vectors (N, D) as the next rows of the gallery."""
+        fresh = []
+        for i, vector in enumerate(vectors):
+            node = self.nodes.setdefault(hashlib.sha256(vector).digest(), len(self.rows))
+            if node == len(self.rows):
+                self.rows.append([])
+                fresh.append(i)
+            self.rows[node].append(self.count + i)
+        self.count += len(vectors)
+        if fresh:
+            self.index.add(vectors[fresh])
+
+    def search(
+        self, query: np.ndarray, vectors: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and cosine distances, (Q, k) each, of the nearest of the gallery `vectors`.
+
+        The distances of the candidates are computed anew. Walking the graph may end before it has
+        met `k` vectors; and where the last candidate is as near as the k-th hit, there may be more
+        of its like. Such queries are compared with every vector instead.
+        """
+        wanted = min(MORE * k, len(self.rows))
+        _, found = self.index.search(query, wanted)
+        nearest = np.zeros((len(query), k), int)
+        distance = np.zeros((len(query), k), np.float32)
+        unsure = []
+        for i, nodes in enumerate(found):
+            met = nodes[nodes >= 0]  # FAISS says -1 where the walk has ended
+            rows = np.sort([row for node in met for row in self.rows[node]]).astype(int)
+            apart = 1 - vectors[rows] @ query[i]
+            order = np.argsort(apart, kind="stable")
+            more = len(met) == wanted and len(rows) < self.count
+            if len(rows) < k or (more and apart[order[-1]] - apart[order[k - 1]] < TIE):
+                unsure.append(i)
+            else:
+                nearest[i], distance[i] = rows[order[:k]], apart[order[:k]]
+        if unsure:
+            nearest[unsure], distance[unsure] = distances.top(query[unsure], vectors, k)
+        return nearest, distance
+
+
 def _graph(dim: int):
     try:
         import faiss
@@ -145,7 +192,9 @@ def _graph(dim: int):
         raise assets.Unavailable(
             "index='faiss' needs the package faiss-cpu: pip install faiss-cpu, or use 'exact'"
         ) from error
-    return faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efSearch = EFFORT
+    return index
 
 
 def tracklets(
@@ -318,14 +367,24 @@ def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
     """Return `scores.evaluate` over all cameras at once: its IDF1 asks for one number everywhere.
 
     `truth` has camera, frame, track (the person) and boxes; `tracks` has camera, frame, identity
-    and boxes, as from `identify`. The cameras' frames are put one after the other.
+    and boxes, as from `identify`. Each camera is scored in the frames that its truth labels
+    (`scores.labelled`); the cameras' frames are put one after the other.
     """
+    found = _labelled(truth, tracks[tracks["identity"] >= 0])
     last = pd.concat([truth, tracks]).groupby("camera")["frame"].max() + 1
     offset = last.cumsum() - last
     truth = truth.assign(frame=truth["frame"] + truth["camera"].map(offset))
-    found = tracks[tracks["identity"] >= 0]
     frame = found["frame"] + found["camera"].map(offset)
-    return scores.evaluate(truth, found.assign(frame=frame, track=found["identity"]))
+    found = found.assign(frame=frame, track=found["identity"])
+    return scores.evaluate(truth, found, every_frame=True)
+
+
+def _labelled(truth: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return the tracks of each camera in the frames that its truth labels."""
+    parts = [tracks[:0]]
+    for camera, mine in tracks.groupby("camera", observed=True):
+        parts.append(scores.labelled(truth[truth["camera"] == camera], mine))
+    return pd.concat(parts)
 
 
 def explain_count(truth: pd.DataFrame, tracks: pd.DataFrame) -> dict:
@@ -338,9 +397,10 @@ def explain_count(truth: pd.DataFrame, tracks: pd.DataFrame) -> dict:
     "missed", whichever holds for most of the boxes. So always
     found = true + split + nobody - merged - seen too briefly - missed,
     where a person with three identities is split twice. Under "who": person to identities for
-    split, person to the identity for merged, else lists. Cameras without a truth do not count.
+    split, person to the identity for merged, else lists. Cameras without a truth do not count, nor
+    do frames that it does not label.
     """
-    tracks = tracks[tracks["camera"].isin(truth["camera"].unique())]
+    tracks = _labelled(truth, tracks[tracks["camera"].isin(truth["camera"].unique())])
     covered = _covered(truth, tracks)
     counts = covered.groupby(["person", "identity"]).size().unstack(fill_value=0)
     counts = counts.reindex(columns=counts.columns.union([MISSED, -1]), fill_value=0)

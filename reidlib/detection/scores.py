@@ -145,21 +145,23 @@ def labelled(truth: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return table[within & ((table.frame - first) % step == 0)]
 
 
-def evaluate(truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5) -> pd.Series:
+def evaluate(
+    truth: pd.DataFrame, tracks: pd.DataFrame, iou: float = 0.5, *, every_frame: bool = False
+) -> pd.Series:
     """Return MOTA, IDF1, HOTA and what they are made of, as a Series.
 
     Both tables are as from `formats.read_mot`: frame, track, x1 y1 x2 y2. True boxes with
     confidence 0, and tracks on them, do not count (Milan et al., 2016), nor do tracks in frames
-    that the truth does not label, see `labelled`. A person is found when the IoU with the true box
-    is at least `iou`; HOTA averages over .05 to .95. Computed by the library `trackers` (Roboflow)
-    after Bernardin and Stiefelhagen (2008, MOTA), Ristani et al. (2016, IDF1) and Luiten et al.
-    (2021, HOTA).
+    that the truth does not label, see `labelled`; with `every_frame` they do. A person is found
+    when the IoU with the true box is at least `iou`; HOTA averages over .05 to .95. Computed by the
+    library `trackers` (Roboflow) after Bernardin and Stiefelhagen (2008, MOTA), Ristani et al.
+    (2016, IDF1) and Luiten et al. (2021, HOTA).
     Raises ValueError when a column is missing, the truth is empty, or a frame has one track twice.
     """
     from trackers import eval as roboflow
 
     truth, tracks = _checked(truth, "truth"), _checked(tracks, "tracks")
-    tracks = labelled(truth, tracks)
+    tracks = tracks if every_frame else labelled(truth, tracks)
     people_in, tracks_in = (dict(list(table.groupby("frame"))) for table in (truth, tracks))
     frames = [
         _compare(people_in.get(frame, truth[:0]), tracks_in.get(frame, tracks[:0]), iou)
