@@ -352,7 +352,7 @@ def test_a_device_that_is_not_there(name):
 
 
 def test_nothing_phones_home():
-    """OpenVINO reports its import, and Ultralytics its use, to Google Analytics if nobody objects."""
+    """OpenVINO reports its import, Ultralytics its use, to Google Analytics if nobody objects."""
     code = """
 import socket, sys, threading
 asked = []
