@@ -282,6 +282,26 @@ def test_person_0_of_a_folder_for_each_identity_is_a_person(tmp_path):
     assert set(dataset.gallery.pid) >= {-1, 0}
 
 
+def test_person_0_of_a_flat_folder_is_said_aloud(tmp_path):
+    for pid in range(5):
+        for camera in (1, 2):
+            put(tmp_path / "flat" / f"{pid:04d}_c{camera}s1_000001_00.jpg")
+    with pytest.warns(UserWarning, match="2 images are named 0000.*number identities from 1"):
+        dataset = datasets.load(tmp_path / "flat")
+    assert 0 not in [*dataset.train.pid, *dataset.query.pid] and 0 in dataset.gallery.pid.tolist()
+    for path in (tmp_path / "flat").glob("0000*"):
+        path.unlink()
+    with warnings.catch_warnings(action="error"):
+        datasets.load(tmp_path / "flat")
+
+
+def test_a_query_of_person_0_is_said_aloud(market):
+    for pid in ("0000", "0004"):
+        put(market / "query" / f"{pid}_c1s1_000001_00.jpg")
+    with pytest.warns(UserWarning, match="1 images are named 0000"):
+        datasets.load(market)
+
+
 def test_distractors_of_a_part_stay_distractors(tmp_path):
     for part, people in {"train": (1, 2), "query": (3, 4), "gallery": (0, 3, 4)}.items():
         for pid in people:

@@ -76,34 +76,37 @@ def load(
     "clothes"; training images stay the same. Junk is never trained on, pid 0 only when
     `distractors` are asked for.
 
-    Warns of images without a camera, of those that are not trained on, and when only one identity
-    is looked for. Raises FileNotFoundError for a folder or scenario that is not there, ValueError
-    for one without images, and where the names of folders and of images contradict each other.
+    Warns of images without a camera, of those that are not trained on, of a person 0 whom nobody
+    looks for, and when only one identity is looked for. Raises FileNotFoundError for a folder or
+    scenario that is not there, ValueError for one without images, and where the names of folders
+    and of images contradict each other.
     """
     root = assets.data("plaza", "crops") if str(source) == "plaza" else Path(source)
     if not str(source) or not root.is_dir():
         raise FileNotFoundError(f"no data set at {root}; expected 'plaza' or an existing folder")
+    divided = False
     if (root / "list_train.txt").is_file():
         dataset = _load_msmt17(root)
     elif _has_parts(root):
         dataset = _load_market(root)  # which says what is missing
     else:
+        divided = True
         dataset = split(_read_identities(root), train=train, seed=seed, name=root.name, root=root)
     if str(source) == "plaza":
         dataset.name = "plaza"
     if scenario is not None:
         dataset = _with_scenario(dataset, scenario)
     trained = dataset.train.pid >= (0 if distractors else 1)
-    for note in _notes(dataset, trained):
+    for note in _notes(dataset, trained, divided):
         warnings.warn(f"{dataset.name}: {note}", stacklevel=2)
     dataset.train = dataset.train[trained].reset_index(drop=True)
     return dataset
 
 
-def _notes(dataset: Dataset, trained: pd.Series) -> list[str]:
+def _notes(dataset: Dataset, trained: pd.Series, divided: bool) -> list[str]:
     """Return what a reader of the scores should know of a data set, as sentences.
 
-    `trained` says which training images will be used.
+    `trained` says which training images will be used, `divided` that it had no parts of its own.
     """
     found = []
     images = pd.concat([dataset.train[trained], dataset.query, dataset.gallery])
@@ -119,6 +122,14 @@ def _notes(dataset: Dataset, trained: pd.Series) -> list[str]:
         found.append(
             f"{(~trained).sum()} of {len(trained)} training images have pid 0 (distractor) or "
             "below (junk) and are left out; if they are people, number identities from 1"
+        )
+    asked = int((dataset.query.pid == 0).sum())
+    nobody = asked + (int((dataset.gallery.pid == 0).sum()) if divided else 0)
+    if nobody:
+        found.append(
+            f"{nobody} images are named 0000, which in Market-1501 is nobody in particular: a "
+            "distractor, to be passed over and not to be found; if it is a person, number "
+            "identities from 1"
         )
     if dataset.query.pid[dataset.query.pid > 0].nunique() == 1:
         found.append(
