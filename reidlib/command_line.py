@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -152,7 +153,8 @@ def path(text: str) -> Path:
 
 def new_file(text: str) -> Path:
     """Return the path of a file to write."""
-    if path(text).name in ("", ".."):
+    ends = text.replace(os.sep, "/").rpartition("/")[2]
+    if ends in ("", ".", "..") or path(text).is_dir():
         raise typer.BadParameter(f"{text} is a folder; give the name of a file")
     return path(text)
 

@@ -428,9 +428,15 @@ def test_steps_beyond_all_bounds(call, clip, tmp_path, every):
 
 def test_a_folder_is_no_file_to_write(call, clip, people, detector, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for out in ("..", ".", "/", "frames/.."):
+    (tmp_path / "there").mkdir()
+    for out in ("..", ".", "/", "frames/..", "new/", "new/.", "there"):
         refused(call("detect", clip, "--out", out), "is a folder")
         refused(call("extract", people, "--out", out, "--features", "histogram"), "is a folder")
+        refused(call("track", clip, "--out", out), "is a folder")
+        refused(call("track", clip, "--out", "t.txt", "--video", out), "is a folder")
+        refused(call("train", people, "--out", out), "is a folder")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert [*(tmp_path / "there").iterdir()] == [] and not (tmp_path / "new").exists()
     (tmp_path / "figures" / "confusion.png").mkdir(parents=True)
     drawn = ("--model", "histogram", "--out", tmp_path / "figures")
     refused(call("visualize", people, *drawn), "confusion.png", "is a folder")

@@ -441,6 +441,9 @@ def test_files_come_back(tmp_path):
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["vectors.csv", "vectors.npz"]
     with pytest.raises(ValueError, match="7 vectors but 6 table rows"):
         vectors.write(tmp_path / "x", VECTORS, table[:6])
+    for folder in ("..", tmp_path, ""):
+        with pytest.raises(ValueError, match="is a folder; give the name of a file"):
+            vectors.write(folder, VECTORS, table)
     assert not (tmp_path / "x.npz").exists()
 
 

@@ -78,8 +78,11 @@ BLOCK = 4096  # rows written at a time
 def write(path: str | Path, vectors, table: pd.DataFrame) -> None:
     """Write features as `path` (.npz) and, row by row, what they belong to as .csv beside it.
 
-    `vectors` is (N, D), an array or a VectorFile, of which memory never holds the whole.
+    `vectors` is (N, D), an array or a VectorFile, of which memory never holds the whole. Raises
+    ValueError for other numbers of rows, and for a path that names no file.
     """
+    if Path(path).name in ("", "..") or Path(path).is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder; give the name of a file")
     path = Path(path).with_suffix(".npz")
     if len(vectors) != len(table):
         raise ValueError(f"{len(vectors)} vectors but {len(table)} table rows; expected as many")
