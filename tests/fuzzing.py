@@ -29,6 +29,7 @@ import pandas as pd
 
 from reidlib import __main__, assets
 from reidlib.collection import cameras, datasets, encoding, formats, video
+from reidlib.demonstration import place, provenance, site_file
 
 SECONDS = 20  # that one case may take on a slow machine
 MEMORY = 1.5e9  # bytes that all of a process's cases may take at their largest
@@ -190,6 +191,52 @@ def calibration(folder: Path) -> Callable:
         (folder / "cameras.json").write_bytes(content)
         for camera in cameras.read_cameras(folder / "cameras.json").values():
             assert np.isfinite(cameras.ground_view(camera)).all()
+
+    return case
+
+
+SITE = """
+threshold = 0.3
+overlap = ["a,b"]
+[travel]
+"a,c" = "8s"
+[cameras.a]
+video = "site.toml"
+start = 2026-11-27T14:02:10
+masks = [[[0, 0], [9, 0], [9, 9]]]
+ground.image = [[120, 340], [520, 340], [420, 150], [220, 150]]
+ground.plan = [[0, 0], [4, 0], [4, 10], [0, 10]]
+[cameras.b]
+video = "site.toml"
+start = "2026-11-27 14:02:25"
+[cameras.c]
+video = "rtsp://camera"
+start = 2026-11-28T00:00:00
+"""
+
+
+def site(folder: Path) -> Callable:
+    """A site file, and the record of what made features."""
+    record = {
+        "features": {"name": "plaza", "sha256": "00", "threshold": 0.3},
+        "detector": {"name": "plaza", "sha256": "00"},
+        "began": None,
+        "cameras": {"a": {"video": "a.mp4", "start": 0.0}},
+    }
+
+    def case(rng: random.Random) -> None:
+        if rng.random() < 0.3:
+            text = json.dumps(damaged_value(record, rng), default=str)
+            (folder / "features.json").write_text(text, "utf-8", "replace")
+            provenance.read(folder / "features.npz")
+            return
+        (folder / "site.toml").write_bytes(damaged_text(SITE.encode(), rng))
+        found = site_file.read(folder / "site.toml")
+        assert all(abs(camera.start) < 1e13 for camera in found.cameras.values())
+        feet = np.array([[100.0, 100, 120, 300]])
+        for camera in found.cameras.values():
+            assert camera.calibration is None or len(cameras.on_ground(feet, camera.calibration))
+            assert len(place.in_masks(feet, camera.masks)) == 1
 
     return case
 
@@ -479,7 +526,7 @@ def names(folder: Path) -> Callable:
 KINDS = {
     maker.__name__: maker
     for maker in (
-        mot, cvat, calibration, features, frames, image_set, image, film, weights, checkpoint,
+        mot, cvat, calibration, site, features, frames, image_set, image, film, weights, checkpoint,
         exported, detector, names,
     )
 }  # fmt: skip

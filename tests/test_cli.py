@@ -19,6 +19,7 @@ from reidlib.features import vectors
 from reidlib.model import networks
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
+COMMANDS += ("site", "search")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ CASES = int(os.environ.get("REIDLIB_FUZZ", 300))
 # What each process reads, and the share of all cases that a kind of input gets.
 BATCHES = {
     "texts": {"mot": 0.16, "cvat": 0.12, "calibration": 0.12, "features": 0.1, "frames": 0.1},
+    "places": {"site": 0.12},
     "pictures": {"image": 0.12, "film": 0.1, "image_set": 0.05},
     "networks": {"weights": 0.03, "checkpoint": 0.03, "exported": 0.02, "detector": 0.01},
     "commands": {"names": 0.04},

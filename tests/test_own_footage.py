@@ -40,7 +40,7 @@ def footage(tmp_path, monkeypatch):
 
 def test_every_command_of_the_guide_runs_as_written(footage, capsys):
     lines = [line for block in blocks("sh") for line in block.strip().splitlines()]
-    assert len(lines) == 9 and all(line.startswith(PYTHON) for line in lines)
+    assert len(lines) == 12 and all(line.startswith(PYTHON) for line in lines)
     for line in lines:
         words = shlex.split(line.removeprefix(PYTHON))
         if words[0] == "-c":
@@ -54,6 +54,7 @@ def test_every_command_of_the_guide_runs_as_written(footage, capsys):
         assert words[:2] == ["-m", "reidlib"]
         assert main(words[2:]) == 0, capsys.readouterr().err
     written = ["door_frames/quality.png", "door_boxes.mp4", "door_tracks.mp4", "report/report.html"]
+    written += ["site.toml", "found/search.html", "found/hits.csv"]
     assert all((footage / "footage" / name).is_file() for name in [*written, "own.pt"])
     assert video.probe("footage/report/side_by_side.mp4").duration == pytest.approx(4, abs=0.5)
 

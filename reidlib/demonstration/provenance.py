@@ -4,8 +4,6 @@ A vector means something only to the network that made it, and a distance only b
 that was chosen for it. So features.npz has a features.json, for whoever goes on with them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Where was the person of this picture? All tracks of a result, ranked by their cosine distance."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
