@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from panels import sweep
 
-from reidlib.demonstration import panels, plots, saliency
+from reidlib.demonstration import labelling, panels, plots, saliency
 from reidlib.model import distances
 
 CAMERA = {"K": [[400, 0, 160], [0, 400, 90], [0, 0, 1]], "t": [0, 0.84, 8.68]} | {
@@ -148,3 +148,140 @@ def test_moment_writes_each_person_once_on_the_ground(tracklets):
     assert film.images[0].get_array().max() > 0  # boxes and banner are drawn
     assert line.lines[0].get_xdata()[0] == 2.0
     assert len(plots.moment(images, table, tracklets, 2.0, width=320).axes) == 2
+
+
+LETTER = {"same": "s", "different": "d", "cannot tell": "c"}
+
+
+@pytest.fixture
+def blind(tracklets, vectors, tmp_path):
+    """Opens the panel on 14 pairs, as often as it is called; the tracks have a crop or two."""
+    images = np.random.default_rng(0).integers(0, 255, (7, 128, 64, 3), np.uint8)
+    crops = {"c1": {}, "c2": {}}
+    for row, image in zip(tracklets.itertuples(), images):
+        crops[row.camera][row.track] = [(0, image), (9, image)][: row.Index]
+    pairs = labelling.sample_pairs(tracklets, vectors, 14)
+    return lambda: panels.BlindPairs(pairs, crops, tmp_path / "pairs.csv", "Ann")
+
+
+def on_disk(tmp_path):
+    return labelling.read(tmp_path / "pairs.csv")["answer"].tolist()
+
+
+def press(panel, letter):
+    """Type a letter after what stands in the field, as a browser sends it."""
+    panel.field.value += letter
+
+
+def click(panel, name):
+    next(b for b in panel.controls.children if b.description.startswith(name)).click()
+
+
+def test_every_answer_is_on_disk_before_the_next_pair(blind, tmp_path):
+    panel = blind()
+    given = ["same", "different", "cannot tell", "different"]
+    for count, said in enumerate(given, 1):
+        press(panel, LETTER[said]) if count % 2 else click(panel, said)
+        assert on_disk(tmp_path)[:5] == [*given[:count], *[""] * (5 - count)]
+        assert f"<b>{count + 1} of {len(panel.answers)}</b>" in panel.text.value
+    press(panel, "u")
+    assert on_disk(tmp_path)[:4] == [*given[:3], ""]
+    click(panel, "undo")
+    assert on_disk(tmp_path)[:4] == [*given[:2], "", ""]
+    again = blind()  # after the kernel died, say
+    assert again.at == 2 and again.field.value == "3: "
+    assert [bytes(i.value) for i in again.images] == [bytes(i.value) for i in panel.images]
+    assert set(labelling.read(tmp_path / "pairs.csv")["labeller"][:3]) == {"Ann", ""}
+
+
+def test_a_key_or_click_of_a_pair_that_is_gone_is_ignored(blind, tmp_path):
+    panel = blind()
+    old = panel.field.value
+    same = panel.controls.children[0]
+    panel.say("same", 0)
+    panel.field.value = old + "ss"  # typed while the first pair was still on the screen
+    assert panel.at == 1 and panel.field.value == "2: "
+    same._click_handlers(same)  # the second half of a double click
+    assert panel.at == 1 and on_disk(tmp_path)[:2] == ["same", ""]
+    for odd in ("x", "7", "s2: ", ""):
+        panel.field.value = odd
+        assert panel.at == 1 and panel.field.value == "2: "
+    press(panel, "D")
+    assert on_disk(tmp_path)[:2] == ["same", "different"]
+    first = blind()
+    press(first, "u")
+    press(first, "u")
+    press(first, "u")  # there is nothing left to take back
+    assert first.at == 0
+
+
+def test_all_pairs_are_answered_and_the_last_can_be_taken_back(blind, tmp_path):
+    panel = blind()
+    total = len(panel.answers)
+    for _ in range(total):
+        press(panel, "d")
+    assert (
+        panel.at == total and "all" in panel.text.value and set(on_disk(tmp_path)) == {"different"}
+    )
+    press(panel, "s")
+    assert panel.at == total
+    press(panel, "u")
+    assert panel.at == total - 1 and on_disk(tmp_path)[-1] == ""
+
+
+def test_the_panel_hides_what_the_network_thinks(blind):
+    panel = blind()
+    shown = panel.text.value + "".join(b.description for b in panel.controls.children)
+    assert not set("0123456789") & set(shown.replace(f"1 of {len(panel.answers)}", ""))
+
+
+def test_a_full_disk_loses_nothing(blind, tmp_path, monkeypatch):
+    panel = blind()
+    press(panel, "s")
+
+    def full(*_):
+        raise OSError("the disk is full, <pairs> was not written")
+
+    monkeypatch.setattr(labelling, "write", full)
+    press(panel, "d")
+    assert panel.at == 1 and "disk is full, &lt;pairs&gt;" in panel.message.value
+    monkeypatch.undo()
+    press(panel, "d")
+    assert on_disk(tmp_path)[:3] == ["same", "different", ""] and panel.message.value == ""
+
+
+@pytest.fixture
+def album(tracklets, tmp_path):
+    """Opens all tracks, three a page."""
+    people, crops = labelling.propose(tracklets), {"c1": {}, "c2": {}}
+    return lambda: panels.People(people, crops, tmp_path / "people.csv", size=3)
+
+
+def test_only_what_was_seen_and_confirmed_is_a_label(album, tracklets, tmp_path):
+    panel = album()
+    assert panel.pages == 3 and not (tmp_path / "people.csv").exists()
+    confirm = panel.controls.children[2]
+    confirm.click()
+    seen = panel.people[panel.people["pid"].notna()]
+    assert len(seen) == 3 and (seen["pid"] == seen["proposed"]).all()
+    panel.turns[1].click()
+    assert panel.page == 1 and panel.people["pid"].notna().sum() == 3
+    confirm._click_handlers(confirm)  # pressed twice, and late
+    assert panel.people["pid"].notna().sum() == 3
+    row, field = list(panel.fields.items())[1]
+    field.value = 42
+    assert panel.people.loc[row, "pid"] == 42 and panel.people["pid"].notna().sum() == 4
+    borders = [card.layout.border_top.split()[-1] for card in panel.cards.children]
+    assert borders == ["transparent", "seagreen", "transparent"]
+    again = album()
+    assert again.page == 1 and again.fields[row].value == 42
+    again.turn(2)
+    again.turn(3)
+    assert again.page == 2 and len(again.fields) == 1
+    again.fields[6].value = -1
+    again.turn(1)
+    again.controls.children[2].click()
+    done = labelling.people_of(album().people, tracklets)
+    assert sorted(done) == sorted(
+        [*panel.people["proposed"][:4], 42, panel.people["proposed"][5], -1]
+    )

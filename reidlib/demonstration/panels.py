@@ -1,13 +1,15 @@
-"""Panels of lesson 05: the query browser, the link between cameras, the multi-camera player."""
+"""Panels of lesson 05: the query browser, links between cameras, the player, two for labels."""
 
+import html
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import ipywidgets
 import numpy as np
 import pandas as pd
 
-from reidlib.demonstration import matching, plots
+from reidlib.demonstration import labelling, matching, plots
 from reidlib.panel import Panel
 
 
@@ -50,8 +52,7 @@ class Browser(ipywidgets.VBox):
         )
         self.buttons, cards = {}, []
         for person, row in chosen.items():
-            face = cv2.imencode(".jpg", pictures[row][..., ::-1])[1].tobytes()
-            face = ipywidgets.Image(value=face, format="jpeg", width=44)
+            face = ipywidgets.Image(value=_jpeg(pictures[row]), format="jpeg", width=44)
             button = ipywidgets.Button(description=str(person), layout={"width": "44px"})
             button.on_click(lambda _, row=row: self.ask(row))
             self.buttons[person] = button
@@ -125,3 +126,171 @@ class Player(Panel):
         self.play = ipywidgets.Play(min=0, max=len(frames) - 1, interval=max(step, 600))
         ipywidgets.jslink((self.play, "value"), (slider, "value"))
         self.children = [self.play, *self.children]
+
+
+KEYS = {"s": "same", "d": "different", "c": "cannot tell", "u": "undo"}
+
+
+class BlindPairs(ipywidgets.VBox):
+    """Asks of two tracks at a time whether they are one person; answers go to a file at once.
+
+    `pairs` are as from labelling.sample_pairs, `crops` camera to track to (frame, image) pairs. Who
+    comes back to the same `path` goes on where they stopped. `answers` holds what was said.
+    """
+
+    def __init__(self, pairs: pd.DataFrame, crops: Mapping, path: str | Path, labeller: str = ""):
+        self.crops, self.path, self.labeller = crops, Path(path), labeller
+        self.answers = labelling.begin(path, pairs)
+        self.text, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        self.field = ipywidgets.Text(description="key", continuous_update=True)
+        self.field.layout.width = "200px"
+        self.field.observe(self._typed, "value")
+        self.controls = ipywidgets.HBox()
+        self.images = [ipywidgets.Image(format="jpeg"), ipywidgets.Image(format="jpeg")]
+        for image in self.images:
+            image.layout = ipywidgets.Layout(height="200px", align_self="flex-start")
+        super().__init__([self.text, *self.images, self.controls, self.field, self.message])
+        self._show()
+
+    @property
+    def at(self) -> int:
+        """The pair on the screen: the first without an answer; the number of pairs at the end."""
+        open_ones = np.flatnonzero(self.answers["answer"] == "")
+        return int(open_ones[0]) if len(open_ones) else len(self.answers)
+
+    def say(self, said: str, shown: int) -> None:
+        """Answer pair `shown`, or undo; what comes too late, of a pair that is gone, is ignored."""
+        if shown != self.at:
+            return
+        row, answer = (shown - 1, "") if said == "undo" else (shown, said)
+        if not 0 <= row < len(self.answers):
+            return
+        answers = labelling.answered(self.answers, row, answer, self.labeller)
+        try:
+            labelling.write(self.path, answers)
+        except OSError as error:  # nothing is lost: the pair stays, and can be answered again
+            self.message.value = _error(error)
+            return
+        self.answers = answers
+        self._show()
+
+    def _show(self) -> None:
+        at, total = self.at, len(self.answers)
+        self.message.value = ""
+        ends = ("_a", "_b") if at < total else ()
+        for image, end in zip(self.images, ends):
+            pair = self.answers.loc[at]
+            kept = self.crops[pair[f"camera{end}"]].get(pair[f"track{end}"], [])
+            image.value = _jpeg(labelling.moments(kept))
+        asked = "one person, above and below? Type the letter in the field, or press a button."
+        said = f"{at + 1} of {total}</b>: {asked}" if at < total else f"{total} answered</b>: all."
+        self.text.value = f"<b>{said}"
+        # Every pair has buttons of its own, and its number stands before what is typed: a click or
+        # a key belongs to the pair that was on the screen, however late it arrives.
+        old, buttons = self.controls.children, []
+        for key, name in KEYS.items():
+            button = ipywidgets.Button(description=f"{name} ({key})")
+            button.disabled = name != "undo" and at == total
+            button.on_click(lambda _, name=name: self.say(name, at))
+            buttons.append(button)
+        self.controls.children = buttons
+        for button in old:
+            button.close()
+        self._prompt()
+
+    def _prompt(self) -> None:
+        self.field.value = f"{self.at + 1}: "
+        if hasattr(self.field, "focus"):  # else letters would be JupyterLab's own shortcuts
+            self.field.focus()
+
+    def _typed(self, change) -> None:
+        number, _, typed = change.new.partition(": ")
+        key = typed.strip().lower()[:1]
+        if number == str(self.at + 1) and key in KEYS:
+            self.say(KEYS[key], self.at)
+        if change.new != f"{self.at + 1}: ":
+            self._prompt()
+
+
+class People(ipywidgets.VBox):
+    """Shows all tracks, page by page, to give each its person; what is confirmed goes to a file.
+
+    `people` is as from labelling.propose, `crops` as for `BlindPairs`. A number that somebody types
+    is a label at once, the button makes labels of all on the page; what nobody saw stays without.
+    `people` holds them, in the column pid. -1 leaves a track out.
+    """
+
+    def __init__(self, people: pd.DataFrame, crops: Mapping, path: str | Path, size: int = 12):
+        self.crops, self.path, self.size = crops, Path(path), size
+        self.people = labelling.resume(path, people)
+        self.pages = -(-len(people) // size)
+        self.text, self.cards, self.controls = (
+            ipywidgets.HTML(),
+            ipywidgets.Box(),
+            ipywidgets.HBox(),
+        )
+        self.cards.layout = ipywidgets.Layout(flex_flow="row wrap")
+        self.turns = [ipywidgets.Button(description=name) for name in ("previous", "next")]
+        for button, step in zip(self.turns, (-1, 1)):
+            button.on_click(lambda _, step=step: self.turn(self.page + step))
+        super().__init__([self.text, self.controls, self.cards])
+        unseen = np.flatnonzero(self.people["pid"].isna())
+        self.turn(int(unseen[0]) // size if len(unseen) else 0)
+
+    def turn(self, page: int) -> None:
+        """Show a page, from 0; beyond the ends nothing happens."""
+        if not 0 <= page < self.pages:
+            return
+        self.page, self.fields, cards = page, {}, []
+        for row in self.people.iloc[page * self.size : (page + 1) * self.size].itertuples():
+            strip = labelling.moments(self.crops[row.camera].get(row.track, []), 3)
+            image = ipywidgets.Image(value=_jpeg(strip), format="jpeg")
+            image.layout.height = "128px"
+            value = row.proposed if pd.isna(row.pid) else row.pid
+            field = ipywidgets.IntText(int(value), layout=ipywidgets.Layout(width="80px"))
+            field.observe(lambda change, at=row.Index: self._keep({at: change.new}), "value")
+            self.fields[row.Index] = field
+            caption = ipywidgets.HTML(f"{html.escape(str(row.camera))}, {row.start:.0f} s")
+            cards.append(ipywidgets.VBox([image, caption, field]))
+        # A button for each page: pressed late, when the page has turned, it must not confirm
+        # what nobody has seen.
+        confirm = ipywidgets.Button(description="these are right")
+        confirm.on_click(lambda _: self.confirm(page))
+        old = [*self.cards.children, *self.controls.children[2:]]
+        self.controls.children, self.cards.children = [*self.turns, confirm], cards
+        for widget in old:
+            widget.close()
+        self._tell()
+
+    def confirm(self, page: int) -> None:
+        """Make labels of all numbers on a page, if it is the one that is shown."""
+        if page == self.page:
+            self._keep({row: field.value for row, field in self.fields.items()})
+
+    def _keep(self, pids: Mapping[int, int]) -> None:
+        people = self.people.copy()
+        people.loc[list(pids), "pid"] = list(pids.values())
+        try:
+            labelling.write(self.path, people)
+        except OSError as error:
+            self.text.value = _error(error)
+            return
+        self.people = people
+        self._tell()
+
+    def _tell(self) -> None:
+        done = self.people["pid"].notna()
+        for row, card in zip(self.fields, self.cards.children):
+            card.layout.border = "2px solid " + ("seagreen" if done[row] else "transparent")
+        self.text.value = (
+            f"<b>Page {self.page + 1} of {self.pages}</b>: {done.sum()} of {len(done)} tracks have "
+            "a label (framed). Type a person's number, or -1 to leave a track out; Tab goes on."
+        )
+
+
+def _error(error: Exception) -> str:
+    return f"<b class='panel-error'>{html.escape(str(error))}</b>"
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", image[..., ::-1])[1].tobytes()
