@@ -11,6 +11,8 @@ import pytest
 from reidlib import assets
 from reidlib.__main__ import main
 from reidlib.collection import datasets, encoding, video
+from reidlib.demonstration import labelling
+from reidlib.features import vectors
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PYTHON = ".venv/bin/python "
@@ -52,11 +54,23 @@ def test_every_command_of_the_guide_runs_as_written(footage, capsys):
         words = ["plaza" if word == "yolo11n" else word for word in words]  # it would be fetched
         words[-1:] = ["2"] if words[-2] == "--epochs" else words[-1:]
         assert words[:2] == ["-m", "reidlib"]
+        if words[2] == "threshold":
+            label(footage / words[3], footage / words[5])
         assert main(words[2:]) == 0, capsys.readouterr().err
     written = ["door_frames/quality.png", "door_boxes.mp4", "door_tracks.mp4", "report/report.html"]
     written += ["site.toml", "found/search.html", "found/hits.csv"]
     assert all((footage / "footage" / name).is_file() for name in [*written, "own.pt"])
     assert video.probe("footage/report/side_by_side.mp4").duration == pytest.approx(4, abs=0.5)
+
+
+def label(results, path):
+    """Write blind pairs of a demo's results, answered by somebody who goes by the distance."""
+    means, tracklets = vectors.read(results / "features.npz")
+    pairs = labelling.sample_pairs(tracklets, means, 200).assign(answer="different")
+    near = labelling.measured(pairs, tracklets, means)["distance"].nsmallest(3).index
+    labelling.write(
+        path, pairs.assign(answer=pairs["answer"].where(~pairs.index.isin(near), "same"))
+    )
 
 
 def test_without_a_network_the_detector_says_where_to_put_the_file(footage, capsys, monkeypatch):
@@ -139,11 +153,11 @@ def test_footage_without_people_ends_in_one_sentence(tmp_path, capsys):
     assert "One camera only: nobody can be found elsewhere" in capsys.readouterr().out
 
 
-def test_unlabelled_clips_claim_nothing_and_wrong_corrections_are_named(capsys):
+def test_unlabelled_clips_claim_nothing_and_only_what_was_confirmed_is_a_label(capsys):
     cameras = {"a": (str(clip()), 0.0), "b": (str(clip()), 5.0)}
     cell = f"CAMERAS = {cameras!r}; TRUTH = {{}}; SECONDS = 2"
     names = run_template(cell, "labels = ")
-    assert not names["enough"] and (names["labels"] < 1).all()
+    assert not names["enough"] and (names["labels"] < 1).all() and not names["judged"]
     assert names["tracklets"]["start"].max() >= 5
     assert "0 labelled tracks of 0 people" in capsys.readouterr().out
     label = next(
@@ -151,7 +165,29 @@ def test_unlabelled_clips_claim_nothing_and_wrong_corrections_are_named(capsys):
         for part in read("own_footage.ipynb").cells
         if part.source.startswith("labels = ")
     )
-    with pytest.raises(ValueError, match=r"no such track: \[\('a', 999\)\]"):
-        exec(label, names | {"CORRECTIONS": {("a", 999): 1}})
-    exec(label, names | {"CORRECTIONS": {}})
-    assert "labelled tracks of 0" not in capsys.readouterr().out
+    names["people"].confirm(0)
+    exec(label, names)
+    confirmed = len(names["people"].fields)
+    assert f"{confirmed} labelled tracks of " in capsys.readouterr().out
+    assert (names["OUT"] / "people.csv").is_file()
+    for row in range(3):
+        names["blind"].say("different", row)
+    exec(label, names)
+    assert "blind pairs: 0 same, 3 different, 0 cannot tell" in capsys.readouterr().out
+
+
+def test_blind_pairs_give_the_threshold_where_there_are_enough(capsys):
+    """On clips without a truth: an observer who goes by the distance has labels, hence a rate."""
+    names = run_template("TRUTH = {}; SECONDS = 6", "labels = ")
+    pairs, tracklets, means = (names[name] for name in ("pairs", "tracklets", "means"))
+    everything = labelling.measured(pairs.assign(answer="different"), tracklets, means)
+    near = everything["distance"].nsmallest(12).index
+    for row in range(len(pairs)):
+        names["blind"].say("same" if row in near else "different", row)
+    cells = [part.source for part in read("own_footage.ipynb").cells if part.cell_type == "code"]
+    first = next(i for i, source in enumerate(cells) if source.startswith("labels = "))
+    for source in cells[first : first + 2]:
+        exec(source, names)
+    assert names["judged"] and not names["enough"]
+    assert names["rates"].same == 12 and names["rates"].different == len(pairs) - 12
+    assert str(names["rates"]) in capsys.readouterr().out

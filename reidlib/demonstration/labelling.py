@@ -33,7 +33,7 @@ def possible_pairs(tracklets: pd.DataFrame, vectors, overlap=None, travel=None) 
 
     `tracklets` and `vectors` (N, D) are as from matching.tracklets. One camera's tracks of the same
     time are two people; `overlap` and `travel` say more, as for matching.link. Tracks with NaN
-    vectors have no distance and are in no pair. Raises ValueError where no pair is left.
+    vectors have no distance and are in no pair.
     """
     boxes.require(tracklets, [*TRACK, "end"], "the table of tracklets")
     vectors = np.asarray(vectors, float)
@@ -43,8 +43,6 @@ def possible_pairs(tracklets: pd.DataFrame, vectors, overlap=None, travel=None) 
     known = np.isfinite(vectors).all(axis=1)
     possible &= known & known[:, None]
     a, b = np.nonzero(np.triu(possible, 1))
-    if not len(a):
-        raise ValueError("no two tracks could be one person; expected footage with more tracks")
     distance = distances.distances(np.nan_to_num(vectors), np.nan_to_num(vectors))[a, b]
     return pd.DataFrame({"a": a, "b": b, "distance": distance})
 
@@ -66,7 +64,7 @@ def sample_pairs(
     nearness = pairs["distance"].rank(method="first") - 0.5
     pairs["stratum"] = np.ceil(STRATA * (nearness / len(pairs)) ** 0.5).astype(int)
     pairs["population"] = pairs.groupby("stratum")["a"].transform("size")
-    drawn, left = [], min(n, len(pairs))
+    drawn, left = [pairs[:0]], min(n, len(pairs))
     layers = sorted(pairs.groupby("stratum"), key=lambda layer: len(layer[1]))
     for done, (_, layer) in enumerate(layers):  # small ones first: what they lack, others give
         share = min(len(layer), round(left / (len(layers) - done)))
@@ -159,8 +157,9 @@ def measured(answers: pd.DataFrame, tracklets: pd.DataFrame, vectors) -> pd.Data
     """Return the answered pairs as verification.choose_threshold takes them.
 
     A pair stands for the pairs of its stratum, divided by those that were answered. "cannot tell"
-    is left out, so rates are those of pairs that a person can tell. Raises ValueError where tracks
-    are not those that were shown, or where a stratum has no answer: rates would be of other pairs.
+    is left out, so rates are those of pairs that a person can tell; and so are tracks that another
+    threshold took for glimpses. Raises ValueError where tracks are not those that were shown, or
+    where a stratum has no answer: rates would be of other pairs.
     """
     given = answers[answers["answer"] != ""]
     if missing := set(answers["stratum"]) - set(given["stratum"]):
@@ -174,23 +173,22 @@ def measured(answers: pd.DataFrame, tracklets: pd.DataFrame, vectors) -> pd.Data
     labels["distance"] = 1 - (vectors[a] * vectors[b]).sum(axis=1)
     each = given.groupby("stratum")["answer"].transform("size")
     labels["weight"] = (given["population"] / each).to_numpy()
-    return labels[(given["answer"] != "cannot tell").to_numpy()].reset_index(drop=True)
+    told = (given["answer"] != "cannot tell").to_numpy() & (a >= 0) & (b >= 0)
+    return labels[told].reset_index(drop=True)
 
 
 def _rows(answers: pd.DataFrame, tracklets: pd.DataFrame, end: str) -> np.ndarray:
-    """Return which row of `tracklets` one side of each pair is."""
-    names = tracklets["camera"].astype(str), tracklets["track"].astype(int)
-    row_of = dict(zip(zip(*names), range(len(tracklets))))
-    rows = []
-    for camera, track, start in answers[[name + end for name in TRACK]].itertuples(index=False):
-        row = row_of.get((camera, int(track)))
-        if row is None or abs(tracklets["start"].iloc[row] - start) > 0.01:
-            raise ValueError(
-                f"camera {camera}, track {track}, {start:.2f} s is labelled, but not among these "
-                "tracks; expected the results that were labelled, not those of another run"
-            )
-        rows.append(row)
-    return np.array(rows, int)
+    """Return which row of `tracklets` one side of each pair is, -1 where it is none of them."""
+    keys = [tracklets["camera"].astype(str), tracklets["track"].astype(int)]
+    known = pd.MultiIndex.from_arrays(keys)
+    rows = known.get_indexer(pd.MultiIndex.from_frame(answers[[f"camera{end}", f"track{end}"]]))
+    late = np.abs(tracklets["start"].to_numpy()[rows] - answers[f"start{end}"].to_numpy()) > 0.01
+    if (late & (rows >= 0)).any() or (rows < 0).mean() > 0.1:
+        raise ValueError(
+            "the labels are about other tracks than these; expected the results that were "
+            "labelled, not those of another run"
+        )
+    return rows
 
 
 def all_pairs(tracklets: pd.DataFrame, vectors, pids, overlap=None, travel=None) -> pd.DataFrame:
