@@ -222,9 +222,7 @@ def extract(source: Source | Video, folder: str | Path, every: int | str = 1) ->
     try:
         for index, seconds, image in frames:
             path = folder / f"frame_{index:06d}.jpg"
-            if path.exists():
-                assets.note_write(path)
-            else:
+            if not path.exists():
                 write_image(path, image)
             rows.append((index, round(seconds, 6), path.name))
     except KeyboardInterrupt:

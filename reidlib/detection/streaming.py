@@ -36,7 +36,6 @@ def stream(
     *,
     tracker: Tracker | None = None,
     on_frame: Callable[[int, np.ndarray, pd.DataFrame], None] | None = None,
-    on_boxes: Callable[[int, pd.DataFrame], None] | None = None,
     batch: int = 8,
     every: int | str = 1,
     start: int = 0,
@@ -62,8 +61,6 @@ def stream(
         found = _detect(detector, images, min(tracker.low, tracker.high))
         embeddings = _embed(extractor, images, found, tracker.high)
         for (index, seconds, image), table, vectors in zip(chunk, found, embeddings):
-            if on_boxes is not None:
-                on_boxes(index, table)
             tracker.size = tracker.size or (image.shape[1], image.shape[0])
             camera = motion(image, table[BOX]) if motion else None
             now = tracker.update(table, vectors, seconds, camera)

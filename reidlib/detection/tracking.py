@@ -26,7 +26,6 @@ def track(
     *,
     tracker: Tracker | None = None,
     on_frame: Callable[[int, np.ndarray, pd.DataFrame], None] | None = None,
-    on_boxes: Callable[[int, pd.DataFrame], None] | None = None,
     embeddings: bool | str = False,
     batch: int = 8,
     every: int | str = 1,
@@ -38,9 +37,8 @@ def track(
 
     `source`, `every`, `start` and `stop` are as for `video.read`, or `source` is an iterable of
     (index, seconds, image). `extractor` gives appearance. `on_frame(index, image, tracks)` is
-    called for each frame with what is known by then, `on_boxes(index, table)` before it with all
-    that the detector found, faint boxes too; the table also has the boxes before a track was
-    confirmed. Frames are handled `batch` at a time: 1 suits a live camera. `camera_motion` is
+    called for each frame with what is known by then; the table also has the boxes before a track
+    was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. `camera_motion` is
     for a camera that moves: where it has moved to is found in the pictures (`CameraMotion`). With
     `embeddings`, returns (table, (N, D)), a row a box, NaN where it has none: True an array, "file"
     a VectorFile, since an hour of ten people would take 460 MB of memory. `stream` does without
@@ -48,8 +46,7 @@ def track(
     """
     options = {"every": every, "start": start, "stop": stop, "batch": batch}
     options["camera_motion"] = camera_motion
-    told = {"on_frame": on_frame, "on_boxes": on_boxes}
-    parts = stream(source, detector, extractor, tracker=tracker, **told, **options)
+    parts = stream(source, detector, extractor, tracker=tracker, on_frame=on_frame, **options)
     vectors = VectorFile() if embeddings else None
     seen = _gather(parts, vectors)
     order = np.lexsort((seen["track"], seen["frame"]))
