@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).resolve().parent
 LIMIT = 1 << 29
 SLOWEST = 10_000  # bytes a second; a download that is slower on average is given up
 DAY = 86_400  # seconds
+_NOTING: list[list[Path]] = []  # the lists to which `atomic` adds what it writes
 # What the pickle of a checkpoint names for tensors alone.
 TENSORS = re.compile(
     r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|torch\.(Size|device)"
@@ -209,8 +210,25 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
+        note_write(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def noting_writes() -> Iterator[list[Path]]:
+    """Yield a list to which `atomic` adds every file that it puts in place inside the block."""
+    _NOTING.append([])
+    try:
+        yield _NOTING[-1]
+    finally:
+        _NOTING.pop()
+
+
+def note_write(path: str | Path) -> None:
+    """Count a file as written, for `noting_writes`: one that an interrupted run has left to us."""
+    for written in _NOTING:
+        written.append(Path(os.path.realpath(path)))
 
 
 def _temporary(path: str | Path) -> Path:

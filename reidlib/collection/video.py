@@ -222,7 +222,9 @@ def extract(source: Source | Video, folder: str | Path, every: int | str = 1) ->
     try:
         for index, seconds, image in frames:
             path = folder / f"frame_{index:06d}.jpg"
-            if not path.exists():
+            if path.exists():
+                assets.note_write(path)
+            else:
                 write_image(path, image)
             rows.append((index, round(seconds, 6), path.name))
     except KeyboardInterrupt:
