@@ -26,7 +26,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     import typer
 
-    from reidlib import assets, command_line, footage_commands
+    from reidlib import assets, command_line, commands_after
 
     if hasattr(sys.stdout, "reconfigure"):  # the bytes of a file's name need not be text
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -34,7 +34,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _Notes()
-            status = footage_commands.program(
+            status = commands_after.program(
                 arguments, prog_name=_program(arguments), standalone_mode=False
             )
     except command_line.Interrupted as stopped:

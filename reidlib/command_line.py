@@ -1,9 +1,11 @@
 """The grammar of the command line: how a function becomes a command, and what options mean."""
 
 import contextlib
+import datetime
 import functools
+import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +13,7 @@ import typer
 import typer.core
 
 import reidlib
+from reidlib import assets
 
 UNTOUCHED = "nothing was written, older files are as they were"
 UNWRAPPED = "\b\n"  # before lines of help that stay as they are
@@ -74,10 +77,11 @@ class Program(typer.Typer):
         )
         self.callback()(_about)
 
-    def add(self, example: str, kept: str = UNTOUCHED) -> Callable:
+    def add(self, example: str, kept: str = UNTOUCHED, people: bool = False) -> Callable:
         """Make a function a command: `example` closes its help, `kept` is said after Ctrl-C.
 
-        `kept` may name the command's own values, such as {out}.
+        `kept` may name the command's own values, such as {out}. A command whose results show
+        `people` has the option --keep, and what it writes is noted for `forget`.
         """
 
         def register(function: Callable[..., str]) -> Callable[..., str]:
@@ -86,16 +90,47 @@ class Program(typer.Typer):
             @self.command(
                 name, cls=Command, epilog=f"{UNWRAPPED}example: python -m reidlib {name} {example}"
             )
-            @functools.wraps(function)
-            def run(**values) -> None:
+            @_with_signature(function, people)
+            def run(keep: int | None = None, **values) -> None:
                 try:
-                    print(function(**values))
+                    with noted_for_deletion(name, keep) if people else contextlib.nullcontext():
+                        print(function(**values))
                 except KeyboardInterrupt:
                     raise Interrupted(kept.format(**values)) from None
 
             return function
 
         return register
+
+
+def _with_signature(function: Callable, people: bool) -> Callable:
+    """Give a wrapper the name, help and arguments of a function, and --keep."""
+
+    def dress(run: Callable) -> Callable:
+        run = functools.wraps(function)(run)
+        if people:
+            told = inspect.signature(function)
+            keep = inspect.Parameter(
+                "keep", inspect.Parameter.KEYWORD_ONLY, default="30d", annotation=Keep
+            )
+            run.__signature__ = told.replace(parameters=[*told.parameters.values(), keep])
+            run.__annotations__ = {**function.__annotations__, "keep": Keep}
+        return run
+
+    return dress
+
+
+@contextlib.contextmanager
+def noted_for_deletion(command: str, days: int) -> Iterator[None]:
+    """Note every file written inside, with the day to delete it, even if the end is an error."""
+    with assets.noting_writes() as written:
+        try:
+            yield
+        finally:
+            if written:
+                from reidlib.collection import privacy
+
+                privacy.note_retention(written, command, days)
 
 
 def _version(asked: bool) -> None:
@@ -166,6 +201,22 @@ def number(text: str) -> float:
     raise typer.BadParameter(f"{text!r} is no number")
 
 
+def days(text: str) -> int:
+    """Return a number of days, such as 30d or 2w."""
+    from reidlib.collection import privacy
+
+    with contextlib.suppress(ValueError):
+        return privacy.keep_days(text)
+    raise typer.BadParameter(f"{text!r} is no time to keep files; expected 30d, or 2w for weeks")
+
+
+def day(text: str) -> datetime.date:
+    """Return a day, such as 2026-12-31."""
+    with contextlib.suppress(ValueError):
+        return datetime.date.fromisoformat(text)
+    raise typer.BadParameter(f"{text!r} is no day; expected one such as 2026-12-31")
+
+
 def whole_number(text: str) -> int:
     """Return a whole number; an error repeats what was given."""
     with contextlib.suppress(ValueError):
@@ -212,6 +263,16 @@ Weights = Annotated[Path, option("MODEL", "The trained model, .pt.", "--out", pa
 Folder = Annotated[Path, option("FOLDER", "Where the results go.", "--out", parser=path)]
 Film = Annotated[Path | None, option("OUT.mp4", "Also a film.", "--video", parser=new_file)]
 
+Keep = Annotated[
+    int, option("TIME", "Until `forget` deletes what was written: 30d, 2w.", parser=days)
+]
+Blur = Annotated[bool, typer.Option("--blur", help="Blur heads wherever people are shown.")]
+Due = Annotated[list[Path], argument("FOLDER ...", "Folders of results; saved galleries, .npz.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, only.")]
+Day = Annotated[
+    datetime.datetime | None,
+    option("DAY", "As if it were that day, 2026-12-31.", "--on", parser=day),
+]
 Step = Annotated[str, option("STEP", "In frames (25) or in time (1s, 500ms).")]
 Rate = Annotated[
     float | None,

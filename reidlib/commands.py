@@ -26,6 +26,7 @@ program = cli.Program()
 @program.add(
     "clip.mp4 --out collected --every 1s",
     "the frames in {out} are kept, the same command goes on from there",
+    people=True,
 )
 def collect(
     source: cli.Video,
@@ -63,7 +64,7 @@ def collect(
     return f"{len(frames)} frames, quality: {report.verdict}{why}"
 
 
-@program.add("clip.mp4 --out detections.txt --video boxes.mp4")
+@program.add("clip.mp4 --out detections.txt --video boxes.mp4", people=True)
 def detect(
     source: cli.Video,
     out: cli.Boxes,
@@ -98,7 +99,7 @@ def detect(
     return f"{len(table)} people found in {len(found)} frames"
 
 
-@program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt")
+@program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt", people=True)
 def track(
     out: cli.Tracks,
     source: cli.OneVideo = None,
@@ -108,6 +109,7 @@ def track(
     truth: cli.Truth = None,
     detector: cli.Detector = None,
     features: cli.Features = None,
+    blur: cli.Blur = False,
     fps: cli.Rate = None,
 ) -> str:
     """Follow the people through a video.
@@ -115,7 +117,7 @@ def track(
     With the truth the tracks are scored: MOTA, IDF1, HOTA.
     """
     from reidlib import boxes, drawing
-    from reidlib.collection import formats, video
+    from reidlib.collection import formats, privacy, video
     from reidlib.demonstration import place, site_file
     from reidlib.detection import detectors, scores, tracking
     from reidlib.features import extractors
@@ -132,11 +134,12 @@ def track(
     known = scores.read_truth(truth, about.frames, size) if truth else None
     check(source, site, truth, detector, features, targets=[out, film])
     find, embed = detectors.load(detector), extractors.load(features)
-    find = place.outside(find, described.masks)
+    heads = privacy.Heads(privacy.HEAD if blur and film else 0)
+    find = place.outside(heads.watch(find), described.masks)
     with _film(film, about.fps) as writer:
 
         def draw(index, image, tracks):
-            writer.write(drawing.draw_tracks(image, tracks))
+            writer.write(drawing.draw_tracks(heads.blur(index, image, tracks), tracks))
 
         table = tracking.track(_frames(clip), find, embed, on_frame=draw if writer else None)
         formats.write_mot(table, out)
@@ -149,7 +152,7 @@ def track(
     return ", ".join([line, *(f"{name} {score[name]:.3f}" for name in ("MOTA", "IDF1", "HOTA"))])
 
 
-@program.add("clip.mp4 --tracks tracks.txt --out features.npz")
+@program.add("clip.mp4 --tracks tracks.txt --out features.npz", people=True)
 def extract(
     source: cli.Source,
     out: cli.Vectors,

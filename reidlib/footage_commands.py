@@ -20,7 +20,7 @@ def site(videos: cli.SomeVideos, out: cli.SiteFile) -> str:
     return f"{len(found.cameras)} cameras and {clocks}; fill in the rest, then demo --site {out}"
 
 
-@program.add("--out demo", "the files finished so far are in {out}")
+@program.add("--out demo", "the files finished so far are in {out}", people=True)
 def demo(
     out: cli.Folder,
     videos: cli.Videos = None,
@@ -32,6 +32,7 @@ def demo(
     threshold: cli.Threshold = None,
     detector: cli.Detector = None,
     features: cli.Features = None,
+    blur: cli.Blur = False,
 ) -> str:
     """Run the whole pipeline and write films, figures and a report.
 
@@ -53,7 +54,8 @@ def demo(
     if threshold is not None:
         embed.threshold = threshold
     assets.refuse_overwriting([site], [out / name for name in ("report.html", "metrics.json")])
-    found = pipeline.run(clips, out, detector=find, extractor=embed, overlap=overlap, travel=travel)
+    ways = {"overlap": overlap, "travel": travel}
+    found = pipeline.run(clips, out, detector=find, extractor=embed, blur=blur, **ways)
     wrote(out / "report.html", out / "metrics.json")
     cameras, shared = len(found["cameras"]), found["people in several cameras"]
     where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"

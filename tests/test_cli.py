@@ -14,12 +14,13 @@ import torch
 
 from reidlib import __main__, assets, command_line
 from reidlib.collection import capture, encoding, formats, plots, video
+from reidlib.demonstration import matching
 from reidlib.detection import detectors, tracking
 from reidlib.features import vectors
 from reidlib.model import networks
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
-COMMANDS += ("site", "search")
+COMMANDS += ("site", "search", "threshold", "forget")
 
 
 @pytest.fixture
@@ -638,3 +639,63 @@ def test_from_the_shell(tmp_path):
     assert failed.returncode == 2 and failed.stdout == ""
     assert failed.stderr.count("\n") == 1 and "no.mp4" in failed.stderr
     assert not list(tmp_path.rglob("*.txt"))
+
+
+def test_what_a_command_wrote_is_noted_and_forgotten(call, clip, detector, tmp_path):
+    out = tmp_path / "frames"
+    assert call("collect", clip, "--out", out, "--every", "1s", "--keep", "2w").status == 0
+    record = pd.read_csv(out / "retention.csv")
+    on_disk = {path.name for path in out.iterdir()} - {"retention.csv"}
+    assert set(record["file"]) == on_disk and set(record["command"]) == {"collect"}
+    day = pd.Timestamp(record["delete_after"][0])
+    assert (day - pd.Timestamp(record["written"][0][:10])).days == 14
+    (out / "mine.txt").write_text("not the command's")
+    early = call("forget", out, "--on", day.date())
+    assert early.out.splitlines() == [
+        f"deleted 0 files and 0 rows that were due on {day.date()}; 0 were left"
+    ]
+    late = day.date() + pd.Timedelta(days=1)
+    dry = call("forget", out, "--on", late, "--dry-run")
+    assert dry.out.count("would delete ") == len(record) + 1 and len(list(out.iterdir())) > 4
+    done = call("forget", out, "--on", late)
+    assert done.status == 0 and f"deleted {out / 'quality.csv'}" in done.out
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_rows_of_a_gallery_are_forgotten(call, tmp_path):
+    gallery = matching.Gallery().add(
+        np.eye(3),
+        pd.DataFrame({"label": list("abc"), "delete_after": ["2026-01-01"] * 2 + ["2027-01-01"]}),
+    )
+    path = tmp_path / "known.npz"
+    gallery.save(path)
+    assert "would delete 2 rows" in call("forget", path, "--on", "2026-06-01", "--dry-run").out
+    assert len(matching.Gallery.load(path)) == 3
+    assert call("forget", path, "--on", "2026-06-01").status == 0
+    left = matching.Gallery.load(path)
+    assert left.table["label"].tolist() == ["c"]
+    np.testing.assert_array_equal(left.vectors, [[0, 0, 1]])
+    vectors.write(path, np.eye(3), pd.DataFrame({"label": list("abc")}))
+    refused(call("forget", path), "known.npz lacks delete_after")
+
+
+def test_forget_and_keep_refuse_in_one_line(call, clip, tmp_path):
+    refused(call("forget", tmp_path), "holds no retention.csv")
+    refused(call("forget", tmp_path, "--on", "tomorrow"), "'tomorrow' is no day", "2026-12-31")
+    refused(call("collect", clip, "--out", tmp_path / "a", "--keep", "long"), "'long' is no time")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_film_of_tracks_with_heads_blurred(call, clip, detector, tmp_path):
+    """The top of the bright walker, rows 40 to 100, melts into the ground; the rest stays."""
+    films = [tmp_path / "clear.mp4", tmp_path / "blurred.mp4"]
+    for film, words in zip(films, ([], ["--blur"])):
+        out = tmp_path / f"{film.stem}.txt"
+        done = call("track", clip, "--out", out, "--video", film, "--features", "histogram", *words)
+        assert done.status == 0
+    assert films[0].with_suffix(".txt").read_text() == films[1].with_suffix(".txt").read_text()
+    pairs = zip(video.read(films[0]), video.read(films[1]))
+    for index, ((_, _, clear), (_, _, blurred)) in enumerate(pairs):
+        left = 10 + 5 * index
+        change = np.abs(clear.astype(int) - blurred).mean(axis=2)[:, left : left + 24]
+        assert change[40:44].mean() > 8 and change[60:95, 4:20].mean() < 4

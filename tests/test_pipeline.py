@@ -438,3 +438,44 @@ def test_a_long_film_is_linked_instead_of_embedded(tmp_path, monkeypatch):
     assert "data:video/mp4;base64," in report.render(films=[tmp_path / "film.mp4"])
     monkeypatch.setattr(report, "EMBED_BELOW", 10)
     assert '<video src="film.mp4"' in report.render(films=[tmp_path / "film.mp4"])
+
+
+def test_heads_are_blurred_in_films_and_crops_and_features_stay_as_they_were(plaza, tmp_path):
+    """The head is striped; the stripes are gone from everything that shows people."""
+    source = tmp_path / "striped.mp4"
+    with encoding.Writer(source, FPS, crf=10) as writer:
+        for index, _, image in video.read(plaza[0], stop=20):
+            left, image[:] = 5 + 2 * index, 120
+            image[60:110, left : left + 24] = RED
+            image[62:68, left + 2 : left + 22 : 4] = 40
+            writer.write(image)
+
+    def stripes(image, box):
+        x1, y1, x2, y2 = box
+        return np.abs(np.diff(image[y1:y2, x1:x2].astype(float).mean(axis=2), axis=1)).mean()
+
+    found = {}
+    for blur in (False, True):
+        out, clip = tmp_path / f"blur {blur}", pipeline.clips([source])[0]
+        pipeline.run([clip], out, detector=detector, extractor=extractor, blur=blur)
+        kept = next(iter(clip.crops.values()))
+        assert clip.heads.empty == (not blur)
+        film = next(image for _, _, image in video.read(out / "striped.mp4"))
+        people = cv2.imread(str(out / "people.png"))
+        found[blur] = [
+            stripes(film, (9, 62, 25, 67)),  # within the drawn box
+            *(stripes(image, (8, 6, 56, 18)) for _, image in kept),
+            people,
+        ]
+    clear, blurred = found[False], found[True]
+    assert len(clear) == len(blurred) > 5
+    for before, after in zip(clear[:-1], blurred[:-1]):
+        assert after < 0.4 * before
+    np.testing.assert_array_equal(
+        *(vectors.read(tmp_path / f"blur {blur}" / "features.npz")[0] for blur in (False, True))
+    )
+    assert (clear[-1] != blurred[-1]).any()
+    with pytest.raises(ValueError, match="followed with clear pictures; follow it again"):
+        clip = pipeline.clips([source])[0]
+        pipeline.follow(clip, detector, extractor)
+        pipeline.run([clip], tmp_path / "late", blur=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from reidlib import drawing
-from reidlib.collection import encoding, video
+from reidlib.boxes import BOX
+from reidlib.collection import encoding, privacy, video
 
 TOGETHER = "side_by_side"
 WIDEST, TALLEST = 1920, 360  # pixels of all cameras side by side
+BLURRED = 0.4  # seconds before and after a box for which it hides a head
 SOON = 1e-6  # seconds by which two equal times may differ after rounding
 
 
@@ -47,10 +49,20 @@ def annotated(clip, table: pd.DataFrame) -> Iterator[tuple[float, np.ndarray]]:
     """Yield a clip's frames with their boxes and numbers, at seconds of the common clock."""
     mine = table[table["camera"] == clip.camera]
     rows_of = mine.groupby("frame").indices  # a table a frame would take 200 MB an hour
+    blur = _blur(clip, mine) if clip.blur else None
     for index, seconds, image in video.read(clip.path, stop=clip.about.frames):
         now = clip.start + seconds
+        if blur:
+            image = blur(index, image)
         image = drawing.banner(image, f"{clip.camera}   {now:.1f} s")
         yield now, drawing.draw_tracks(image, mine.iloc[rows_of.get(index, [])], "identity")
+
+
+def _blur(clip, mine: pd.DataFrame) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Return a function that blurs the heads in a clip's frames, whether followed or only seen."""
+    everybody = pd.concat([mine[["frame", *BOX]], clip.heads])
+    hold = max(privacy.HOLD, round(BLURRED * clip.about.fps))
+    return privacy.head_blur(everybody, clip.blur, hold=hold)
 
 
 def recorded(frames: Iterator, film: encoding.Writer, bar: tqdm) -> Iterator:

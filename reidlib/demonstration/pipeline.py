@@ -1,10 +1,9 @@
 """The whole pipeline: clips in; films, figures and a report with one number a person out."""
 
-import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pandas as pd
 
 from reidlib import assets, boxes
 from reidlib.boxes import BOX
-from reidlib.collection import cameras, formats, video
+from reidlib.collection import cameras, formats, privacy, video
 from reidlib.demonstration import (
     averages,
     films,
@@ -50,6 +49,8 @@ class Clip:
     truth_file: Path | None = None
     site: place.Site = place.Site()
     masks: Sequence[np.ndarray] = ()  # where nobody counts, as for place.outside
+    blur: float = 0.0  # share of a box, from the top, that is blurred in all that is shown
+    heads: pd.DataFrame | None = None  # where, besides at `table`
 
     def at(self, frame) -> np.ndarray | float:
         """Return when frames, one or many, were taken, in seconds of the common clock.
@@ -201,11 +202,17 @@ def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
     averaged over spans of time, and the number of crops is bounded.
     """
     started, crops, means = time.perf_counter(), Samples(), averages.Averages()
-    seeing = place.outside(detector, clip.masks)
+    heads = privacy.Heads(clip.blur)
+
+    def look(index, image, tracks):  # vectors are made of clear pictures, what is shown is not
+        crops(index, heads.blur(index, image, tracks), tracks)
+
+    seeing = place.outside(heads.watch(detector), clip.masks)
     found = tracking.track_recording(
-        clip.path, seeing, extractor, on_frame=crops, stop=clip.about.frames
+        clip.path, seeing, extractor, on_frame=look, stop=clip.about.frames
     )
     table, rows = found.table, found.table["row"].to_numpy()
+    clip.heads = heads.table
     table["time"] += clip.start
     for members in table.groupby("track").indices.values():
         for part in blocks(members[rows[members] >= 0]):  # what was filled in has no picture
@@ -315,42 +322,48 @@ def run(
     extractor: Callable | None = None,
     overlap: Sequence[tuple[str, str]] | None = None,
     travel: Mapping[tuple[str, str], float] | None = None,
+    blur: bool = False,
 ) -> dict:
     """Follow every person through the clips, write films, figures and a report; return the metrics.
 
     `videos` is one file a camera (none: the bundled cameras), or clips, of which those that were
     followed already are not followed again; `detector` and `extractor` are callables as from
     detectors.load and extractors.load, the bundled ones by default. `overlap` and `travel` are what
-    is known of the place, as for matching.link. Written to `out`: an annotated film a camera and
-    side by side, tracks/<camera>.txt (MOT text), identities.csv, features.npz, four figures,
-    metrics.json and report.html. Raises ValueError for what is no video or shows no people,
-    OSError when `out` cannot be written.
+    is known of the place, as for matching.link. With `blur` heads are blurred wherever
+    people are shown. Written to `out`: an annotated film a camera and side by side,
+    tracks/<camera>.txt (MOT text), identities.csv, features.npz, four figures, metrics.json and
+    report.html. Raises ValueError for what is no video or shows no people, OSError when `out`
+    cannot be written.
     """
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
     site = place.known([clip.camera for clip in found], found[0].site, overlap, travel)
     if not ready:
         found = [replace(clip, site=site) for clip in found]
+    for clip in found:
+        if blur and clip.table is not None and not clip.blur:
+            raise ValueError(f"{clip.camera} was followed with clear pictures; follow it again")
+        clip.blur = clip.blur or (privacy.HEAD if blur else 0.0)
     given = [path for clip in found for path in (clip.path, clip.truth_file)]
     assets.refuse_overwriting(given, _outputs(found, out))
     assets.check_writable(out / "report.html")
     detector, extractor = detector or detectors.load(), extractor or extractors.load()
     threshold = getattr(extractor, "threshold", None)
     seconds: dict[str, float] = {}
-    with _lap(seconds, "detecting, tracking, embedding"):
+    with summary.lap(seconds, "detecting, tracking, embedding"):
         for clip in found:
             clip.site = site
             if clip.table is None:
                 follow(clip, detector, extractor)
-    with _lap(seconds, "linking and scoring"):
+    with summary.lap(seconds, "linking and scoring"):
         table, _, rows, means = link(found, threshold)
         quality = evaluate(found, table)
-    with _lap(seconds, "films"):
+    with summary.lap(seconds, "films"):
         _write_tables(found, rows, means, out)
         described = {clip.camera: place.Camera(clip.path, clip.start) for clip in found}
         provenance.write(out / "features.npz", detector, extractor, described, site.began)
         made = films.write(found, table, out)
-    with _lap(seconds, "figures"):
+    with summary.lap(seconds, "figures"):
         pictures = _draw(found, rows, means, out)
     metrics = summary.metrics(found, rows, means, quality) | {
         **summary.counts(found, table),
@@ -369,14 +382,6 @@ def run(
     summary.write_json(out / "metrics.json", metrics)
     report.write_report(out / "report.html", found, rows, metrics, made, pictures)
     return metrics
-
-
-@contextlib.contextmanager
-def _lap(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Note how many seconds the lines inside took."""
-    started = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - started
 
 
 def _write_tables(found: Sequence[Clip], rows: pd.DataFrame, means: np.ndarray, out: Path) -> None:

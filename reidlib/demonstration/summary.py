@@ -1,10 +1,12 @@
 """What the demo found, as figures, as numbers and as a page to read."""
 
+import contextlib
 import importlib.metadata
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -210,6 +212,14 @@ def _camera(clip, rows: pd.DataFrame) -> dict:
 def _pace(frames: int, seconds: float) -> float | None:
     """Return the frames a second of tracking, or None where tracks were not made but read."""
     return frames / seconds if seconds else None
+
+
+@contextlib.contextmanager
+def lap(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Note how many seconds the lines inside took."""
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started
 
 
 def counts(clips: Sequence, table: pd.DataFrame) -> dict:

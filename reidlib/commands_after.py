@@ -1,0 +1,40 @@
+"""The commands for what comes after a run: what it is worth, and when it goes.
+
+They are built as those in commands.py, and belong to the same program.
+"""
+
+from reidlib import command_line as cli
+from reidlib.footage_commands import program
+
+
+@program.add("footage/report --dry-run", "what was deleted is gone; retention.csv lists the rest")
+def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) -> str:
+    """Delete results whose time is over, as retention.csv in their folder says.
+
+    Only files that a command wrote, and that nobody changed since, are deleted; of saved galleries
+    the rows whose delete_after is over.
+    """
+    import datetime
+
+    from reidlib.collection import privacy
+    from reidlib.demonstration import galleries
+
+    today = on or datetime.date.today()
+    verb = "would delete" if dry_run else "deleted"
+    files, rows, kept = 0, 0, []
+    checks = [folder for folder in folders if folder.suffix != ".npz"]
+    for folder in checks:  # before anything is deleted
+        privacy.read_retention(folder)
+    for folder in folders:
+        if folder.suffix == ".npz":
+            gone = galleries.forget(folder, today, dry_run)
+            rows += gone
+            print(f"{verb} {gone} rows of {folder}")
+            continue
+        deleted, left = privacy.forget(folder, today, dry_run)
+        for path in deleted:
+            print(f"{verb} {path}")
+        files, kept = files + len(deleted), [*kept, *left]
+    for sentence in kept:
+        print(f"note: {sentence}")
+    return f"{verb} {files} files and {rows} rows that were due on {today}; {len(kept)} were left"
