@@ -1,7 +1,5 @@
 """Galleries that last: what is due is forgotten, row by row."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Times are in seconds, distances in heights of the person.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
