@@ -11,8 +11,8 @@ import os
 import pickletools
 import platform
 import re
+import secrets
 import shutil
-import tempfile
 import time
 import urllib.request
 import zipfile
@@ -199,20 +199,25 @@ def atomic(path: str | Path) -> Iterator[Path]:
     target = os.path.realpath(path)
     temporary = _temporary(path)
     try:
+        _create(temporary, path)
         try:
             yield temporary
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             raise OSError(f"the disk is full, {path} was not written; make room for it") from error
-        # mkstemp makes the file private; give it the rights any new file would have.
+        # It was made private; give it the rights any new file would have.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
         note_write(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        try:
+            temporary.unlink(missing_ok=True)
+        except KeyboardInterrupt:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -232,7 +237,10 @@ def note_write(path: str | Path) -> None:
 
 
 def _temporary(path: str | Path) -> Path:
-    """Return a new empty file beside `path`, whose folders are made; OSError if that fails."""
+    """Return the name of a new file beside `path`, whose folders are made; OSError if that fails.
+
+    The name comes first, so that an interruption in the making leaves nothing behind.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder; give the name of a file")
@@ -243,13 +251,23 @@ def _temporary(path: str | Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         sweep(target.parent)
-        handle, name = tempfile.mkstemp(ending, temporary_prefix(target.stem), target.parent)
     except OSError as error:
-        raise type(error)(
-            f"cannot write {path}: {error.strerror or error}; choose another output folder"
-        ) from error
-    os.close(handle)
-    return Path(name)
+        raise _no_place(path, error) from error
+    name = f"{temporary_prefix(target.stem)}{secrets.token_hex(4)}{ending}"
+    return target.parent / name
+
+
+def _create(temporary: Path, path: str | Path) -> None:
+    """Make an empty file of our own; OSError, which names `path`, if that fails."""
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise _no_place(path, error) from error
+
+
+def _no_place(path: str | Path, error: OSError) -> OSError:
+    reason = error.strerror or error
+    return type(error)(f"cannot write {path}: {reason}; choose another output folder")
 
 
 def temporary_prefix(stem: str = "") -> str:
@@ -294,7 +312,11 @@ def _runs(process: int) -> bool:
 def check_writable(*paths: str | Path) -> None:
     """Raise OSError if one of these files could not be written; makes their folders."""
     for path in paths:
-        _temporary(path).unlink()
+        temporary = _temporary(path)
+        try:
+            _create(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def refuse_overwriting(

@@ -77,6 +77,34 @@ def test_atomic_keeps_the_old_file_when_it_fails(tmp_path, failure):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not bits on Windows")
+def test_ctrl_c_at_any_moment_leaves_one_whole_file(tmp_path):
+    """It is pressed at every call, and at every return from C, at which Python looks for it."""
+    path, moment, pressed = tmp_path / "table.csv", 0, True
+
+    def press(frame, event, _):
+        nonlocal countdown
+        if event in ("call", "c_return") and countdown >= 0:
+            countdown -= 1
+            if countdown < 0:
+                raise KeyboardInterrupt
+
+    while pressed:
+        path.write_text("old")
+        countdown, moment = moment, moment + 1
+        sys.setprofile(press)
+        try:
+            with assets.atomic(path) as temporary:
+                temporary.write_text("new")
+            assets.check_writable(path)
+            pressed = False
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        assert path.read_text() in ("old", "new") and os.listdir(tmp_path) == ["table.csv"], moment
+    assert moment > 50 and path.read_text() == "new"
+
+
 def test_atomic_gives_the_rights_of_any_new_file(tmp_path):
     before = os.umask(0o022)
     try:

@@ -8,6 +8,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -352,3 +353,37 @@ def test_a_weight_that_is_none_is_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"describes: .*layers\.0\.weight") as failure:
         networks.load(tmp_path / "model.pt")
     assert "\n" not in str(failure.value)
+
+
+def test_numbers_of_numpy_come_back_as_pythons(tmp_path):
+    path = tmp_path / "model.pt"
+    model = networks.SiameseHead(np.int64(8), np.int32(4))
+    told = {"size": (np.int64(128), np.int64(64)), "threshold": np.float32(0.5)}
+    networks.save(model, path, **told, table={"ap": np.arange(3), "deep": [np.bool_(True)]})
+    loaded = networks.load(path)
+    assert loaded.info == {
+        "size": (128, 64), "threshold": 0.5, "table": {"ap": [0, 1, 2], "deep": [True]}
+    }  # fmt: skip
+    assert type(loaded.config["in_dim"]) is int and type(loaded.info["size"][0]) is int
+
+
+def test_what_cannot_be_read_back_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="seen is a set, which a checkpoint cannot hold"):
+        networks.save(networks.SiameseHead(8, 4), tmp_path / "model.pt", seen={1, 2})
+    with pytest.raises(ValueError, match="where is a .*Path, which a checkpoint cannot hold"):
+        networks.save(networks.SiameseHead(8, 4), tmp_path / "model.pt", where=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_far_down_among_the_reasons_is_still_ctrl_c():
+    try:
+        try:
+            try:
+                raise KeyboardInterrupt
+            finally:
+                raise ValueError("closing failed")
+        except ValueError as error:
+            raise RuntimeError("unexpected pos") from error
+    except RuntimeError as error:
+        assert networks._interrupted(error)
+    assert not networks._interrupted(RuntimeError("disk"))

@@ -383,6 +383,14 @@ def test_json_is_plain(tmp_path):
     assert kept == {"a": 0.1235, "b": None, "3": [2, None, True], "p": str(tmp_path)}
 
 
+def test_arrays_are_lists_in_json(tmp_path):
+    values = {"a": np.arange(3), "b": np.array([[0.5, np.nan]]), "c": np.bool_(True), "d": {4}}
+    values["e"] = pd.Series([1.25])
+    summary.write_json(tmp_path / "a.json", values)
+    kept = json.loads((tmp_path / "a.json").read_text("utf-8"))
+    assert kept == {"a": [0, 1, 2], "b": [[0.5, None]], "c": True, "d": [4], "e": [1.25]}
+
+
 def test_links_reach_files_with_odd_names(tmp_path):
     names = ["film.mp4", "a #1?.mp4"]
     for name in names:

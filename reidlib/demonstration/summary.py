@@ -285,10 +285,10 @@ def write_json(path: str | Path, values: Mapping) -> None:
     def plain(value):
         if isinstance(value, Mapping):
             return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if isinstance(value, np.generic | np.ndarray | pd.Series):
+            value = value.tolist()
+        if isinstance(value, list | tuple | set | frozenset):
             return [plain(item) for item in value]
-        if isinstance(value, np.generic):
-            value = value.item()
         if isinstance(value, float):
             return round(value, 4) if math.isfinite(value) else None
         return value if isinstance(value, int | bool | type(None)) else str(value)

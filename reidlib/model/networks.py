@@ -232,26 +232,51 @@ def save(model: SiameseHead | SiameseNetwork, path: str | Path, **info) -> None:
     input's (height, width), and `threshold`, a cosine distance between same and different people.
     """
     state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    info = {name: plain(value) for name, value in (model.info | info).items()}
+    info = model.info | info
     write_weights({"format": FORMAT, "config": model.config, "info": info, "state": state}, path)
 
 
-def plain(value):
-    """Return NumPy's numbers as Python's: others cannot be read back without running code."""
-    return value.item() if isinstance(value, np.generic) else value
+def plain(value, name: str = "it"):
+    """Return NumPy's numbers and arrays as Python's, also inside dicts, lists and tuples.
+
+    Others could not be read back without running code: ValueError names them.
+    """
+    if isinstance(value, dict):
+        return {plain(key, name): plain(item, str(key)) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(plain(item, name) for item in value)
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist(), name)
+    if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
+        return value
+    raise ValueError(
+        f"{name} is a {type(value).__name__}, which a checkpoint cannot hold; expected numbers, "
+        "text, tensors, or lists and dicts of these"
+    )
 
 
 def write_weights(content: dict, path: str | Path) -> None:
-    """Write a checkpoint, whole or not at all; OSError when there is no room for it."""
+    """Write a checkpoint, whole or not at all.
+
+    Raises ValueError for what `read_weights` would refuse, OSError when there is no room.
+    """
+    content = plain(content)
     with assets.atomic(path) as temporary, open(temporary, "wb") as file:
         try:
             # Not torch.save, in whose place Ultralytics puts one that tries again after Ctrl-C.
             torch.serialization.save(content, file)
         except RuntimeError as error:  # what torch makes of a full disk, and of Ctrl-C
-            if isinstance(error.__context__, KeyboardInterrupt):
+            if _interrupted(error):
                 raise KeyboardInterrupt from error
             file.flush()
             raise OSError(f"{path} was not written: is the disk full? Make room for it") from error
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is among the errors that led to this one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def read_weights(path: str | Path, expected: str) -> dict:
