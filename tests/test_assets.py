@@ -166,11 +166,20 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"5\r\nhello\r\n100\r\nhal")
             self.close_connection = True
-        elif self.path == "/drip":
-            self.end_headers()
+        elif self.path.endswith("drip"):
+            drop = b"."
+            if self.path == "/header-drip":
+                self.flush_headers()
+                drop = b"x"
+            elif self.path == "/chunk-drip":  # the length of a chunk, which never ends
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                drop = b"0"
+            else:
+                self.end_headers()
             for _ in range(400):  # twenty seconds
                 try:
-                    self.wfile.write(b".")
+                    self.wfile.write(drop)
                 except OSError:
                     break
                 time.sleep(0.05)
@@ -201,6 +210,8 @@ def bad_server(tmp_path, monkeypatch):
         ("page", "a web page in place of weights.pt.*log in"),
         ("empty", "cut after 0"),
         ("drip", r"only \d+ bytes came"),
+        ("header-drip", "only 0 bytes came"),
+        ("chunk-drip", "only 0 bytes came"),
     ],
 )
 def test_fetch_from_a_server_that_gives_no_file(bad_server, name, message):
