@@ -1,6 +1,6 @@
-"""Our tracker beside Ultralytics' ByteTrack and BoT-SORT with re-ID: one clip, one YOLO.
+"""Pace and memory of our tracker beside Ultralytics' ByteTrack and BoT-SORT: one clip, one YOLO.
 
-    python benchmarks/tracking.py --clip vtest.avi --truth gt.txt \\
+    python benchmarks/pace.py --clip vtest.avi --truth gt.txt \\
         --weights yolo11n_openvino_model --embedding osnet.onnx
 
 Each tracker runs in a process of its own, one after the other, for its peak memory. Time counts
