@@ -318,3 +318,24 @@ def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
     extractor = extractors.load("plaza")
     about = provenance.describe(extractor, "features")
     assert about["sha256"] == assets.sha256(bundled) and about["threshold"] == extractor.threshold
+
+
+def test_how_near_strangers_come_is_told_without_labels(results, tmp_path):
+    rows = [("a", track, 0.0, 9.0) for track in range(7)] + [("b", 1, 20.0, 30.0)]
+    tracks = pd.DataFrame(rows, columns=["camera", "track", "start", "end"])
+    angles = np.radians([0, 10, 20, 30, 40, 50, 60, 0])
+    looks = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    crowd = search.Results(tmp_path / "f.npz", tracks, looks, {})
+    strangers = search.stranger_distances(crowd)
+    assert len(strangers) == 21  # the seven at once in a; nobody else can be told from b
+    assert strangers[:6] == pytest.approx(1 - np.cos(np.radians(10)), abs=1e-5)
+    limit = 1 - np.cos(np.radians(15))
+    ranked = search.rank(looks[7], crowd, limit)
+    assert ranked["hit"].sum() == 3 and ranked["strangers"].max() == 1
+    assert search.as_near(limit, strangers) == pytest.approx(6 / 21)
+    assert ranked["strangers"].is_monotonic_increasing
+    said = search.verdict(ranked, limit, 6 / 21)
+    assert said.endswith("Of as many tracks of strangers, about 2.3 would be.")
+    few = search.rank(np.ones(288), search.read(results), 2.0)
+    assert few["strangers"].isna().all()
+    assert "too few tracks tell" in search.verdict(few, 2.0)

@@ -14,13 +14,15 @@ import reidlib
 from reidlib import assets, boxes, drawing
 from reidlib.boxes import BOX
 from reidlib.collection import encoding, formats, video
-from reidlib.demonstration import matching, provenance, report
+from reidlib.demonstration import matching, place, provenance, report
 from reidlib.detection import detectors
 from reidlib.features import extractors, vectors
+from reidlib.model import distances
 
 SHOWN = 12  # hits on the page; the table has all
 SECONDS = 4.0  # of film around a hit
 WIDEST = 640  # pixels of such a film
+ENOUGH = 20  # pairs of strangers, to say how near strangers get
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,11 @@ def person(image: np.ndarray, detector: Callable, box: Sequence[float] | None = 
 
 
 def rank(vector: np.ndarray, results: Results, threshold: float | None) -> pd.DataFrame:
-    """Return all tracks, nearest first: rank, distance, hit, and what is known of the track.
+    """Return all tracks, nearest first: rank, distance, hit, strangers, and what is known of each.
 
     `vector` is (D,). A track whose cosine distance is at most `threshold` is a hit; without one
-    nobody can say, and `hit` is empty.
+    nobody can say, and `hit` is empty. `strangers` is the share of pairs of certain strangers that
+    are as near, NaN where there are too few such pairs to say.
     """
     found = (
         matching.Gallery()
@@ -124,11 +127,32 @@ def rank(vector: np.ndarray, results: Results, threshold: float | None) -> pd.Da
     )
     found = found.drop(columns=["query", "score"])
     found.insert(2, "hit", None if threshold is None else found["distance"] <= threshold)
+    found.insert(3, "strangers", as_near(found["distance"], stranger_distances(results)))
     return found
 
 
-def verdict(ranked: pd.DataFrame, threshold: float | None) -> str:
-    """Return the answer as a sentence; that there is no hit is one."""
+def stranger_distances(results: Results) -> np.ndarray:
+    """Return the cosine distances of tracks that one camera saw at once: of two people for certain.
+
+    They tell without any labels how alike strangers look in this place, to these features.
+    """
+    apart = np.triu(place.apart_in_time(results.tracks, None, None), 1)
+    return np.sort(distances.distances(results.vectors, results.vectors)[apart])
+
+
+def as_near(distance, strangers: np.ndarray) -> np.ndarray:
+    """Return for each distance which share of the sorted distances of strangers is at most it."""
+    if len(strangers) < ENOUGH:
+        return np.full(np.shape(distance), np.nan)
+    return np.searchsorted(strangers, distance, side="right") / len(strangers)
+
+
+def verdict(ranked: pd.DataFrame, threshold: float | None, share: float = np.nan) -> str:
+    """Return the answer as a sentence; that there is no hit is one.
+
+    `share` of the strangers are nearer than the threshold, so that among many tracks some will be
+    hits whoever is looked for.
+    """
     nearest, count = ranked["distance"].iloc[0], len(ranked)
     tracks = f"{count} tracks" if count > 1 else "one track"
     if threshold is None:
@@ -139,7 +163,10 @@ def verdict(ranked: pd.DataFrame, threshold: float | None) -> str:
     hits, limit = int(ranked["hit"].sum()), f"below the threshold {threshold:.2f}"
     if not hits:
         return f"No hit {limit}: the nearest of {tracks} is at {nearest:.2f}."
-    return f"{hits} of {tracks} {limit}, the nearest at {nearest:.2f}."
+    answer = f"{hits} of {tracks} {limit}, the nearest at {nearest:.2f}."
+    if np.isnan(share):
+        return f"{answer} How many strangers would be, too few tracks tell."
+    return f"{answer} Of as many tracks of strangers, about {share * count:.1f} would be."
 
 
 def moment(seconds: float, began: str | None) -> str:
@@ -241,7 +268,8 @@ def run(
     shown = _cards(ranked.head(SHOWN), results, films, threshold)
     with assets.atomic(table) as temporary:
         ranked.to_csv(temporary, index=False)
-    answer = verdict(ranked, threshold)
+    share = np.nan if threshold is None else as_near(threshold, stranger_distances(results))
+    answer = verdict(ranked, threshold, float(share))
     _write_page(page, picture, crop, results, ranked, shown, answer, extractor, threshold)
     return ranked, answer
 
@@ -253,6 +281,7 @@ def _cards(nearest, results: Results, films: Sequence[Path], threshold) -> list[
     for row, film in zip(nearest.itertuples(), films):
         card = {"rank": row.rank, "distance": row.distance, "hit": row.hit, "camera": row.camera}
         card |= {"track": row.track, "person": getattr(row, "identity", None), "film": film}
+        card["strangers"] = None if np.isnan(row.strangers) else row.strangers
         card["when"] = f"{moment(row.start, began)} to {moment(row.end, began)}"
         card["at"] = 100 * row.distance / widest
         card["limit"] = None if threshold is None else 100 * threshold / widest
