@@ -234,6 +234,15 @@ def test_confirmed_people_survive_other_proposals_but_not_other_tracks(tracks, t
     later = tracklets.assign(start=tracklets["start"] + 1)
     with pytest.raises(ValueError, match="3 confirmed tracks, of which some are not among these"):
         labelling.resume(path, labelling.propose(later))
+    other = tracklets.assign(track=tracklets["track"] + 100)
+    with pytest.raises(ValueError, match="some are not among these"):
+        labelling.resume(path, labelling.propose(other))
+    people["pid"] = people["proposed"].astype("Int64")
+    labelling.write(path, people)
+    fewer = labelling.resume(path, labelling.propose(tracklets[1:]))  # one was a glimpse this time
+    assert len(fewer) == 60 and (fewer["pid"] == fewer["proposed"]).all()
+    assert fewer[["camera", "track"]].iloc[-1].tolist() == ["c1", 1]
+    assert (labelling.people_of(fewer, tracklets[1:]) == tracklets["identity"][1:]).all()
 
 
 def test_moments_are_spread_over_the_life_of_a_track():

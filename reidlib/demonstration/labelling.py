@@ -218,8 +218,8 @@ def propose(tracklets: pd.DataFrame) -> pd.DataFrame:
 def resume(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     """Return `people`, as of `propose`, with what a file says was confirmed; no file: as they are.
 
-    The proposals may be others by now, the tracks may not: ValueError for confirmed tracks that
-    are missing, since their numbers may be another's.
+    The proposals may be others by now, the tracks may not: ValueError where numbers are another's.
+    Confirmed tracks that another threshold took for glimpses come last, so that no label is lost.
     """
     if not Path(path).exists():
         return people.copy()
@@ -230,12 +230,15 @@ def resume(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     boxes.require(kept, [*TRACK, "pid"], str(path))
     kept = kept[kept["pid"].notna()]
     found = people.drop(columns="pid").merge(kept[[*TRACK, "pid"]], "left", TRACK)
-    if found["pid"].notna().sum() != len(kept):
+    names = pd.MultiIndex.from_frame(people[["camera", "track"]].astype({"camera": str}))
+    glimpses = kept[~pd.MultiIndex.from_frame(kept[["camera", "track"]]).isin(names)]
+    unknown = len(kept) - found["pid"].notna().sum() - len(glimpses)
+    if unknown or len(glimpses) > len(kept) / 10:
         raise ValueError(
             f"{path} is about {len(kept)} confirmed tracks, of which some are not among these; "
             "expected the results that were labelled, or a new file"
         )
-    return found
+    return pd.concat([found, glimpses[found.columns]], ignore_index=True)
 
 
 def people_of(people: pd.DataFrame, tracklets: pd.DataFrame) -> np.ndarray:

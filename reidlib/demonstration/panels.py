@@ -223,7 +223,7 @@ class People(ipywidgets.VBox):
     def __init__(self, people: pd.DataFrame, crops: Mapping, path: str | Path, size: int = 12):
         self.crops, self.path, self.size = crops, Path(path), size
         self.people = labelling.resume(path, people)
-        self.pages = -(-len(people) // size)
+        self.pages = -(-len(self.people) // size)
         self.text, self.cards, self.controls = (
             ipywidgets.HTML(),
             ipywidgets.Box(),
