@@ -115,6 +115,9 @@ def test_linking_survives_every_control_and_scores_what_it_shows(tracklets, vect
     assert panel.controls["known"].options == ("the clock", "the ground as well")
 
 
+TIMES = np.arange(11) / 12.5
+
+
 @pytest.fixture
 def player(tracklets):
     frames = [0, 5, 10]
@@ -122,7 +125,8 @@ def player(tracklets):
     box = {"x1": 100.0, "y1": 60.0, "x2": 120.0, "y2": 110.0}
     seen = [("c1", 0, 1), ("c2", 0, 1), ("c2", 0, -1), ("c1", 5, 2)]
     table = pd.DataFrame(seen, columns=["camera", "frame", "identity"]).assign(**box)
-    return panels.Player(stills, table, tracklets, {"c1": CAMERA, "c2": CAMERA}, width=320)
+    calibrations = {"c1": CAMERA, "c2": CAMERA}
+    return panels.Player(stills, table, tracklets, calibrations, times=TIMES, width=320)
 
 
 def test_player_survives_its_slider_and_counts_people_once(player):

@@ -10,6 +10,8 @@ from reidlib import style
 from reidlib.detection import panels, plots, scores, tracking
 from reidlib.detection.tracker import Tracker
 
+TIMES = np.arange(40) / 12.5  # seconds of the frames
+
 
 @pytest.fixture(scope="module")
 def truth():
@@ -88,7 +90,7 @@ def test_a_monitor_logs_what_it_shows(monkeypatch):
 
 
 def test_tracker_panel_survives_every_control(detections, truth, looks):
-    panel = panels.tracker(detections, truth, looks, size=(320, 180))
+    panel = panels.tracker(detections, truth, looks, size=(320, 180), times=TIMES)
     assert sweep(panel) > 15
     assert "<b>0 identity switches</b>; 3 tracks for 3 people" in panel.message.value
     panel.controls["min_hits"].value = 10
@@ -98,7 +100,7 @@ def test_tracker_panel_survives_every_control(detections, truth, looks):
 
 
 def test_tracker_panel_works_without_embeddings(detections, truth):
-    panel = panels.tracker(detections, truth, size=(320, 180))
+    panel = panels.tracker(detections, truth, size=(320, 180), times=TIMES)
     assert panel.controls["appearance"].disabled and not panel.controls["appearance"].value
 
 
@@ -138,11 +140,31 @@ def test_matches_without_any_track(truth):
 def test_identities_over_time_show_switches_and_gaps(truth):
     swapped = truth.assign(track=truth.track.where(truth.frame < 20, truth.track % 3 + 1))
     matched = scores.matches(truth, swapped[swapped.frame != 5])
-    figure = plots.identities_over_time(matched)
+    figure = plots.identities_over_time(matched, TIMES)
     style.png(figure)
     assert "3 people, 3 identity switches" in text(figure)
     coloured = [c for c in figure.axes[0].collections if c.get_facecolor().size]
     assert len(coloured) == 3 * 3  # before the gap, after it, and after the switch
+
+
+def test_identities_are_drawn_at_the_times_of_their_frames(truth):
+    """A camera that pauses for ten seconds after frame 20 has them as white space."""
+    times = TIMES + np.where(np.arange(40) > 20, 10, 0)
+    figure = plots.identities_over_time(scores.matches(truth, truth), times)
+    ends = [c.get_paths()[0].vertices[:, 0].max() for c in figure.axes[0].collections]
+    assert max(ends) == pytest.approx(times[-1] + times[-1] / 39)
+    swapped = truth.assign(track=truth.track.where(truth.frame < 30, truth.track % 3 + 1))
+    figure = plots.identities_over_time(scores.matches(truth, swapped), times)
+    crosses = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata())]
+    np.testing.assert_allclose(np.concatenate(crosses), times[30])
+
+
+def test_replay_goes_by_the_times_of_the_frames(detections):
+    """Somebody who is away for one frame is given up where that frame lasts for ten seconds."""
+    one = detections[(detections.frame != 20) & (detections.index % 3 == 2)]
+    times = TIMES + np.where(np.arange(40) >= 20, 10, 0)
+    assert tracking.replay(one, Tracker(), times=TIMES).track.nunique() == 1
+    assert tracking.replay(one, Tracker(), times=times).track.nunique() == 2
 
 
 def test_motion_and_scores_draw_what_they_are_given():

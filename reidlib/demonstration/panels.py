@@ -96,8 +96,9 @@ def linking(
 class Player(Panel):
     """Plays all cameras by one clock, one colour and number a person; the slider goes anywhere.
 
-    `stills` is camera to frame number to image, the same numbers for all; `table` has a row a box
-    with camera, frame and identity; the rest is as for `demonstration.moment`.
+    `stills` is camera to frame number to image, the same numbers for all, `times` the seconds of
+    every frame as from `video.times`; `table` has a row a box with camera, frame and identity; the
+    rest is as for `demonstration.moment`.
     """
 
     def __init__(
@@ -106,7 +107,8 @@ class Player(Panel):
         table: pd.DataFrame,
         tracklets: pd.DataFrame,
         calibrations: Mapping[str, Mapping] | None = None,
-        fps: float = 12.5,
+        *,
+        times: Sequence[float],
         width: int = 640,
     ):
         frames = sorted(next(iter(stills.values())))
@@ -117,12 +119,13 @@ class Player(Panel):
             images = {camera: shots[frame] for camera, shots in stills.items()}
             here = boxes_of.get(frame, table[:0])
             seen = here.loc[here["identity"] > 0, "identity"].nunique()
-            figure = plots.moment(images, here, tracklets, frame / fps, calibrations, width)
-            return figure, f"{frame / fps:.1f} s: {seen} people in view."
+            figure = plots.moment(images, here, tracklets, times[frame], calibrations, width)
+            return figure, f"{times[frame]:.1f} s: {seen} people in view."
 
         slider = ipywidgets.IntSlider(0, 0, len(frames) - 1, description="moment")
         super().__init__(draw, live=False, dpi=75, time=slider)
-        step = round(1000 * (frames[1] - frames[0]) / fps) if len(frames) > 1 else 1000
+        steps = np.diff([times[frame] for frame in frames])
+        step = round(1000 * float(np.median(steps))) if len(steps) else 1000
         self.play = ipywidgets.Play(min=0, max=len(frames) - 1, interval=max(step, 600))
         ipywidgets.jslink((self.play, "value"), (slider, "value"))
         self.children = [self.play, *self.children]

@@ -124,24 +124,27 @@ def tracker(
     truth: pd.DataFrame,
     embeddings: np.ndarray | None = None,
     size: tuple[int, int] = (640, 360),
-    fps: float = 12.5,
+    *,
+    times,
 ) -> Panel:
     """Return a panel that tracks cached detections anew while parameters move.
 
     `detections` and `embeddings` are as for `tracking.replay`, `truth` is as from
-    `formats.read_mot`. Colours are tracks, rows are the true people.
+    `formats.read_mot`, `times` the seconds of every frame as from `video.times`. Colours are
+    tracks, rows are the true people.
     """
 
     def draw(appearance: bool, **settings):
-        follow = Tracker(size=size, fps=fps, low=min(0.1, settings["high"]), **settings)
-        tracks = tracking.replay(detections, follow, embeddings if appearance else None)
+        follow = Tracker(size=size, low=min(0.1, settings["high"]), **settings)
+        vectors = embeddings if appearance else None
+        tracks = tracking.replay(detections, follow, vectors, times)
         matched = scores.matches(truth, tracks)
         sentence = (
             f"<b>{int(matched.switch.sum())} identity switches</b>; "
             f"{tracks.track.nunique()} tracks for {matched.person.nunique()} people; "
             f"{(matched.track >= 0).mean():.0%} of their boxes are covered."
         )
-        return plots.identities_over_time(matched, fps), sentence
+        return plots.identities_over_time(matched, times), sentence
 
     return Panel(
         draw,

@@ -131,28 +131,32 @@ def cost_matrix(
 
 
 @style.styled
-def identities_over_time(matched: pd.DataFrame, fps: float = 12.5) -> style.Figure:
+def identities_over_time(matched: pd.DataFrame, times) -> style.Figure:
     """Draw which track each true person has, a row a person, a colour and number a track.
 
-    `matched` is as from `scores.matches`. White is where nobody was tracked; a cross is a switch.
+    `matched` is as from `scores.matches`, `times` the seconds of every frame of the video, as from
+    `video.times`. White is where nobody was tracked; a cross is a switch.
     """
+    times = np.asarray(times, float)
+    last = times[-1] + (times[-1] - times[0]) / max(len(times) - 1, 1)
+    times = np.append(times, last)  # when the last frame is over
     order = matched.groupby("person")["frame"].min().sort_values(kind="stable").index
     figure, ax = style.axes(10, max(2.4, 0.3 * len(order) + 1.2))
     for row, person in enumerate(order):
         mine = matched[matched.person == person]
-        begin, end = mine.frame.min() / fps, (mine.frame.max() + 1) / fps
+        begin, end = times[mine.frame.min()], times[mine.frame.max() + 1]
         ax.broken_barh([(begin, end - begin)], (row - 0.38, 0.76), fc="none", ec=style.GREY, lw=0.8)
         new = (mine.track.diff().fillna(1) != 0) | (mine.frame.diff().fillna(1) != 1)
         for _, run in mine.groupby(new.cumsum()):
-            track, start = int(run.track.iloc[0]), run.frame.iloc[0] / fps
+            track, start = int(run.track.iloc[0]), times[run.frame.iloc[0]]
             if track >= 0:
-                length = len(run) / fps
+                length = times[run.frame.iloc[-1] + 1] - start
                 colour = style.colour(track)
                 ax.broken_barh([(start, length)], (row - 0.38, 0.76), fc=colour, lw=0)
                 if length > 1.2:
                     beside = start + 0.08 + 0.25 * run.switch.iloc[0]  # a cross needs room
                     ax.text(beside, row, str(track), va="center", size=9, color=ink(colour))
-        switches = mine.frame[mine.switch] / fps
+        switches = times[mine.frame[mine.switch]]
         ax.plot(switches, [row] * len(switches), "X", color="black", ms=8, mec="white")
     ax.set_yticks(range(len(order)), [str(person) for person in order], fontsize=10)
     ax.set(xlabel="time, s", ylabel="true person", ylim=(len(order) - 0.4, -0.6))

@@ -107,12 +107,16 @@ def track_recording(
 
 
 def replay(
-    detections: pd.DataFrame, tracker: Tracker, embeddings: np.ndarray | None = None
+    detections: pd.DataFrame,
+    tracker: Tracker,
+    embeddings: np.ndarray | None = None,
+    times: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Track boxes found earlier: frame track x1 y1 x2 y2 confidence, as known at the time.
 
     `detections` has frame x1 y1 x2 y2 confidence, as from `formats.read_mot`; `embeddings` is
-    (N, D), a row a box, as for `Tracker.update`.
+    (N, D), a row a box, as for `Tracker.update`; `times` the seconds of every frame of the video,
+    as from `video.times`, without which frames follow each other at the tracker's `fps`.
     """
     if embeddings is not None and len(embeddings) != len(detections):
         raise ValueError(f"{len(embeddings)} embeddings for {len(detections)} boxes; one each")
@@ -120,7 +124,9 @@ def replay(
     boxed = detections[[*BOX, "confidence"]]
     for frame in range(min(places, default=0), max(places, default=0) + 1):
         found = places.get(frame, np.zeros(0, int))
-        now = tracker.update(boxed.iloc[found], None if embeddings is None else embeddings[found])
+        vectors = None if embeddings is None else embeddings[found]
+        time = None if times is None else times[frame]
+        now = tracker.update(boxed.iloc[found], vectors, time)
         rows.append(np.insert(now.to_numpy(float), 0, frame, axis=1))
     table = pd.DataFrame(np.concatenate(rows), columns=["frame", "track", *BOX, "confidence"])
     return table.astype({"frame": int, "track": int})
