@@ -313,6 +313,39 @@ def test_a_stream_hands_on_each_box_once_and_forgets_it(monkeypatch):
     assert np.array_equal(vectors[order.index], embeddings, equal_nan=True)
 
 
+@pytest.mark.parametrize("relative", [True, False])
+def test_boxes_that_cannot_use_a_vector_get_none_and_the_tracks_are_the_same(relative):
+    """A sure walker, and a second who is as sure and then, from frame 20 on, faint."""
+    embedded = []
+
+    def detector(images):
+        tables = []
+        for _ in images:
+            frame = detector.frame
+            detector.frame += 1
+            places = [(10 + 2 * frame, 20, 0.9), (400 - 2 * frame, 200, 0.9 if frame < 20 else 0.4)]
+            tables.append(found(*places))
+        return tables
+
+    def extractor(crops):
+        embedded.append(len(crops))
+        return looks(*[crop.shape[1] % 2 for crop in crops])
+
+    results = []
+    for embeddings in (True, False):
+        detector.frame = 0
+        embedded.append(0)
+        source = ((f, f / 10, np.ones((300, 600, 3), np.uint8)) for f in range(60))
+        options = {"tracker": Tracker(relative=relative), "embeddings": embeddings}
+        out = tracking.track(source, detector, extractor, **options)
+        results.append(out[0] if embeddings else out)
+    assert results[0].equals(results[1]) and results[0]["track"].nunique() == 2
+    assert len(results[0]) == 120
+    starts = [i for i, count in enumerate(embedded) if count == 0]
+    kept, spared = sum(embedded[: starts[1]]), sum(embedded[starts[1] :])
+    assert kept == 120 and spared == (80 if relative else 120)
+
+
 def test_nobody_in_sight():
     black = [(0, 0.0, np.zeros((50, 50, 3), np.uint8))]
     table, vectors = tracking.track(black, spot, mean_colour, embeddings=True)

@@ -19,7 +19,7 @@ from reidlib.boxes import BOX
 from reidlib.collection import video
 from reidlib.detection import detectors
 from reidlib.detection.camera_motion import CameraMotion
-from reidlib.detection.tracker import Tracker
+from reidlib.detection.tracker import CONFIDENT, Tracker
 
 MEMORY = 50  # boxes of a track that stay with the tracker
 BLOCK = 4096  # vectors that are handled at a time
@@ -41,13 +41,15 @@ def stream(
     start: int = 0,
     stop: int | None = None,
     camera_motion: bool = False,
+    keep: bool = True,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Track people through a video and hand on what is certain: boxes and vectors, now and then.
 
     Takes what `track` takes. Yields the boxes of confirmed tracks that are new since the last time,
     an array of type `SEEN`, and their vectors (N, D), NaN where a box has none; each box once, in
     no particular order. A track's number stays as it is. Nothing is kept that was handed on, so
-    that memory does not grow with the length of the video.
+    that memory does not grow with the length of the video. Without `keep` only those boxes are
+    embedded whose vectors the tracker will look at, which changes none of its tracks.
     """
     if isinstance(source, (str, int, os.PathLike, video.Video)):
         source = video.read(source, every=every, start=start, stop=stop)
@@ -59,7 +61,8 @@ def stream(
     for chunk in _chunks(tqdm(source, desc="track", unit="frame", leave=False), batch):
         images = [image for _, _, image in chunk]
         found = _detect(detector, images, min(tracker.low, tracker.high))
-        embeddings = _embed(extractor, images, found, tracker.high)
+        floors = [tracker.high] * len(found) if keep else _floors(tracker, found)
+        embeddings = _embed(extractor, images, found, floors)
         for (index, seconds, image), table, vectors in zip(chunk, found, embeddings):
             tracker.size = tracker.size or (image.shape[1], image.shape[0])
             camera = motion(image, table[BOX]) if motion else None
@@ -174,15 +177,30 @@ def _detect(detector, images, low: float) -> list[pd.DataFrame]:
     return [detectors.select(candidates, low, nms) for candidates in detector.raw(images)]
 
 
-def _embed(extractor, images, found, high: float) -> list[np.ndarray | None]:
-    """Return the embeddings of the confident boxes of each image, NaN for the others."""
+def _floors(tracker: Tracker, found) -> list[float]:
+    """Return from which confidence on the tracker will call boxes of the coming frames confident.
+
+    It learns that as it goes, and so does this, ahead of it: fainter boxes are matched by overlap.
+    """
+    if not tracker.relative:
+        return [tracker.high] * len(found)
+    ahead, floors = copy.copy(tracker.confidence), []
+    for table in found:
+        confidence = table["confidence"].to_numpy(np.float32)
+        ahead.learn(confidence[confidence >= tracker.low])
+        floors.append(max(tracker.high, CONFIDENT * ahead.usual))
+    return floors
+
+
+def _embed(extractor, images, found, floors: list[float]) -> list[np.ndarray | None]:
+    """Return the embeddings of boxes as confident as each image's floor, NaN for the others."""
     if extractor is None:
         return [None] * len(images)
     crops, masks = [], []
-    for image, table in zip(images, found):
+    for image, table, floor in zip(images, found, floors):
         corners = table[BOX].to_numpy()
         mask = boxes.visible(corners, *image.shape[1::-1])
-        mask &= table["confidence"].to_numpy() >= high
+        mask &= table["confidence"].to_numpy(np.float32) >= floor
         crops += boxes.crop(image, corners[mask])
         masks.append(mask)
     vectors = extractor(crops) if crops else np.zeros((0, 1), np.float32)

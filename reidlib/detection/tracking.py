@@ -46,6 +46,7 @@ def track(
     """
     options = {"every": every, "start": start, "stop": stop, "batch": batch}
     options["camera_motion"] = camera_motion
+    options["keep"] = bool(embeddings)
     parts = stream(source, detector, extractor, tracker=tracker, on_frame=on_frame, **options)
     vectors = VectorFile() if embeddings else None
     seen = _gather(parts, vectors)
