@@ -10,24 +10,20 @@ import math
 import os
 import pickletools
 import platform
-import queue
 import re
 import secrets
 import shutil
-import threading
 import time
-import urllib.request
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from reidlib import download
 
 PACKAGE = Path(__file__).resolve().parent
 # Bytes that a file from elsewhere may take in memory beyond its own size. A small file can claim
 # far more; this is a quarter of the 2 GB of the smallest machine that the course runs on.
 LIMIT = 1 << 29
-SLOWEST = 10_000  # bytes a second; a download that is slower on average is given up
 DAY = 86_400  # seconds
 _NOTING: list[list[Path]] = []  # the lists to which `atomic` adds what it writes
 # What the pickle of a checkpoint names for tensors alone.
@@ -350,8 +346,8 @@ def fetch(url: str, name: str | Path, checksum: str = "", timeout: float = 20.0)
 
     `name` is one in `cache()`, or a whole path. `checksum` is the expected SHA-256, or its first
     digits. `timeout` is in seconds: that long nothing may arrive, and after it a download must be
-    faster than SLOWEST. Raises Unavailable when there is no network, and when the downloaded file
-    is not the expected one (nothing is kept then).
+    faster than download.SLOWEST. Raises Unavailable when there is no network, and when the file is
+    not the expected one (nothing is kept then).
     """
     path = cache() / name
     kept = path.exists() and not _is_page(path)
@@ -380,61 +376,11 @@ def _is_page(path: Path) -> bool:
 
 def _received(url: str, path: Path, timeout: float) -> Iterator[bytes]:
     """Yield what a server sends, part by part; Unavailable when that fails or takes too long."""
-    began, received, total = time.monotonic(), 0, None
-    parts, given_up = queue.Queue(maxsize=16), threading.Event()
-    arguments = (url, timeout, parts, given_up)
-    threading.Thread(target=_receive, args=arguments, daemon=True).start()
     try:
-        with tqdm(unit="B", unit_scale=True, desc=path.name, leave=False) as bar:
-            while True:
-                seconds = time.monotonic() - began
-                allowed = max(timeout, received / SLOWEST) + 0.1 - seconds
-                try:
-                    part = parts.get(timeout=max(allowed, 0))
-                except queue.Empty:
-                    raise TimeoutError(f"only {received} bytes came in {seconds:.0f} s") from None
-                if part is None:
-                    break
-                if isinstance(part, BaseException):
-                    raise part
-                if isinstance(part, int):
-                    bar.total = total = part
-                    continue
-                received += len(part)
-                bar.update(len(part))
-                yield part
-        if received < (total or 1):  # a cut connection is no error to urllib
-            raise ConnectionError(f"the connection was cut after {received} of {total} bytes")
+        yield from download.received(url, path.name, timeout)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Unavailable(
             f"{path.name} has to be downloaded from {url}, but that failed ({reason}); connect to "
             f"the internet, or put the file at {path}. The bundled 'plaza' weights need no network"
         ) from error
-    finally:
-        given_up.set()
-
-
-def _receive(url: str, timeout: float, parts: queue.Queue, given_up: threading.Event) -> None:
-    """Put into a queue: the length if the server says it, the content, None or what went wrong.
-
-    In a thread of its own, since the time-out of a socket begins anew with every byte: a server
-    that drips its headers, or the lines between two chunks, would be waited for without end.
-    """
-
-    def hand_on(part) -> bool:
-        while not given_up.is_set():
-            with contextlib.suppress(queue.Full):
-                parts.put(part, timeout=0.1)
-                return True
-        return False
-
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as reply:
-            going = reply.length is None or hand_on(reply.length)
-            while going:
-                # read1 returns what has arrived; read would wait for a whole chunk, however slow.
-                chunk = reply.read1(1 << 16)
-                going = hand_on(chunk or None) and bool(chunk)
-    except Exception as error:  # raised where it is waited for
-        hand_on(error)

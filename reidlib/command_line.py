@@ -312,9 +312,7 @@ Margin = Annotated[
 Backbone = Annotated[str, option("NAME", "tiny, resnet18, ...")]
 Epochs = Annotated[int, option("N", "Passes over the data.", parser=whole_number)]
 Labels = Annotated[Path, option("PAIRS.csv", "Blind labels of these results.", parser=path)]
-Wanted = Annotated[
-    float, option("R", "The wanted false match rate.", "--fmr", parser=number)
-]
+Wanted = Annotated[float, option("R", "The wanted false match rate.", "--fmr", parser=number)]
 Test = Annotated[bool, typer.Option("--test", help="Try the threshold that the site file has.")]
 Rerank = Annotated[bool, typer.Option("--rerank", help="Also with k-reciprocal re-ranking.")]
 SameCamera = Annotated[

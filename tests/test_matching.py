@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reidlib import assets
-from reidlib.demonstration import averages, matching, place
+from reidlib.demonstration import averages, graph, matching, place
 
 
 def people(count, copies, noise, seed=0, dim=32):
@@ -93,7 +93,7 @@ class ShortSighted:
 
 
 def test_hits_that_the_graph_does_not_reach_are_looked_for_one_by_one(monkeypatch):
-    monkeypatch.setattr(matching, "_graph", lambda width: ShortSighted())
+    monkeypatch.setattr(graph, "_graph", lambda width: ShortSighted())
     vectors, _ = people(20, 2, 0.3)
     gallery, exact = matching.Gallery("faiss"), matching.Gallery()
     for known in (gallery, exact):
