@@ -21,6 +21,7 @@ CONSENT = ("given", "refused", "withdrawn", "not needed")
 HEAD = 0.2  # share of a standing person's box, from the top, that the head is in
 FAINT = 0.1  # confidence of boxes at which heads are blurred; a tree more does no harm
 HOLD = 2  # frames before and after its own for which a box hides a head
+ALIKE = 0.85  # overlap from which two boxes hide the same head
 RETENTION = "retention.csv"
 KEEP = 30  # days, unless somebody says otherwise
 
@@ -79,9 +80,14 @@ def head_blur(
 
     def blur(index: int, image: np.ndarray) -> np.ndarray:
         near = [rows_of.get(index + i, nobody) for i in range(-hold, hold + 1)]
-        return blur_heads(image, corners[np.concatenate(near)], share, pixelate)
+        return blur_heads(image, _distinct(corners[np.concatenate(near)]), share, pixelate)
 
     return blur
+
+
+def _distinct(people: np.ndarray) -> np.ndarray:
+    """Return boxes (N, 4) without those that nearly repeat an earlier one: blurring takes time."""
+    return people[boxes.nms(people, np.ones(len(people)), ALIKE)]
 
 
 class Heads:
@@ -126,7 +132,8 @@ class Heads:
         if not self.share:
             return image
         near = self._boxes[max(index - self.hold, 0) : index + self.hold + 1]
-        return blur_heads(image, np.concatenate([tracks[BOX].to_numpy(), *near]), self.share)
+        people = _distinct(np.concatenate([tracks[BOX].to_numpy(), *near]))
+        return blur_heads(image, people, self.share)
 
     @property
     def table(self) -> pd.DataFrame:
