@@ -268,6 +268,12 @@ Keep = Annotated[
 ]
 Blur = Annotated[bool, typer.Option("--blur", help="Blur heads wherever people are shown.")]
 Due = Annotated[list[Path], argument("FOLDER ...", "Folders of results; saved galleries, .npz.")]
+Results = Annotated[Path, argument("FOLDER", "The results of a demo.")]
+Labels = Annotated[
+    list[Path] | None,
+    option("CSV ...", "Labelled pairs; a second person's, to compare.", parser=path),
+]
+Card = Annotated[Path, option("CARD.html", "The page; a .md beside it.", "--out", parser=new_file)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, only.")]
 Day = Annotated[
     datetime.datetime | None,

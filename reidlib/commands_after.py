@@ -4,7 +4,7 @@ They are built as those in commands.py, and belong to the same program.
 """
 
 from reidlib import command_line as cli
-from reidlib.footage_commands import program
+from reidlib.footage_commands import program, wrote
 
 
 @program.add("footage/report --dry-run", "what was deleted is gone; retention.csv lists the rest")
@@ -38,3 +38,17 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
     for sentence in kept:
         print(f"note: {sentence}")
     return f"{verb} {files} files and {rows} rows that were due on {today}; {len(kept)} were left"
+
+
+@program.add("footage/report --labels pairs.csv --out card.html")
+def evidence(folder: cli.Results, out: cli.Card, labels: cli.Labels = None) -> str:
+    """Write what results are worth: one page of what was recorded, labelled and measured."""
+    from reidlib import assets
+    from reidlib.demonstration import evidence as page
+
+    targets = [out.with_suffix(".html"), out.with_suffix(".md")]
+    kept = [folder / name for name in ("report.html", "metrics.json")]
+    assets.refuse_overwriting([*(labels or []), *kept], targets)
+    content = page.card(folder, labels or [])
+    wrote(*page.write(out, content))
+    return content["verdict"]
