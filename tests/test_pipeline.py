@@ -10,7 +10,7 @@ import pytest
 
 from reidlib import boxes
 from reidlib.collection import encoding, formats, video
-from reidlib.demonstration import films, matching, pipeline, report, summary
+from reidlib.demonstration import films, matching, pipeline, report, sampling, summary
 from reidlib.detection import scores
 from reidlib.features import vectors
 
@@ -172,7 +172,7 @@ def test_true_people_takes_the_majority_and_knows_nobody():
 
 
 def test_samples_stay_few_and_spread_out():
-    samples, image = pipeline.Samples(limit=4), np.zeros((50, 50, 3), np.uint8)
+    samples, image = sampling.Samples(limit=4), np.zeros((50, 50, 3), np.uint8)
     box = pd.DataFrame({"track": [1, 2], "x1": 0, "y1": 0, "x2": [9, 0], "y2": [20, 20]})
     for frame in range(200):
         samples(frame, image, box)
@@ -182,7 +182,7 @@ def test_samples_stay_few_and_spread_out():
 
 
 def test_crops_of_many_tracks_stay_within_a_bound():
-    samples, image = pipeline.Samples(limit=4, total=20), np.zeros((50, 50, 3), np.uint8)
+    samples, image = sampling.Samples(limit=4, total=20), np.zeros((50, 50, 3), np.uint8)
     for frame in range(400):  # a new person every ten frames, and one who stays
         tracks = [1, 2 + frame // 10]
         box = pd.DataFrame({"track": tracks, "x1": [0, 30], "y1": 0, "x2": [9, 39], "y2": 20})
@@ -223,7 +223,7 @@ def test_the_count_of_people_is_explained(result):
 
 
 def test_samples_prefer_a_person_alone():
-    samples, image = pipeline.Samples(), np.zeros((50, 50, 3), np.uint8)
+    samples, image = sampling.Samples(), np.zeros((50, 50, 3), np.uint8)
     together = pd.DataFrame({"track": [1, 2], "x1": [0, 2], "y1": 0, "x2": [9, 11], "y2": 20})
     samples(0, image, together)
     assert len(samples.crops[1]) == len(samples.crops[2]) == 1
