@@ -268,8 +268,7 @@ Keep = Annotated[
 ]
 Blur = Annotated[bool, typer.Option("--blur", help="Blur heads wherever people are shown.")]
 Due = Annotated[list[Path], argument("FOLDER ...", "Folders of results; saved galleries, .npz.")]
-Results = Annotated[Path, argument("FOLDER", "The results of a demo.")]
-Labels = Annotated[
+LabelFiles = Annotated[
     list[Path] | None,
     option("CSV ...", "Labelled pairs; a second person's, to compare.", parser=path),
 ]

@@ -41,7 +41,7 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
 
 
 @program.add("footage/report --labels pairs.csv --out card.html")
-def evidence(folder: cli.Results, out: cli.Card, labels: cli.Labels = None) -> str:
+def evidence(folder: cli.Results, out: cli.Card, labels: cli.LabelFiles = None) -> str:
     """Write what results are worth: one page of what was recorded, labelled and measured."""
     from reidlib import assets
     from reidlib.demonstration import evidence as page

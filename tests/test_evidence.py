@@ -133,7 +133,10 @@ def test_evidence_refuses_in_one_line(results, tmp_path, capsys):
     for words, message in (
         ([tmp_path, "--out", out], "holds no metrics.json"),
         ([tmp_path / "odd", "--out", out], "is not what demo writes"),
-        ([results, "--labels", tmp_path / "other.csv", "--out", out], "not among these tracks"),
+        (
+            [results, "--labels", tmp_path / "other.csv", "--out", out],
+            "about other tracks than these",
+        ),
         ([results, "--out", results / "report.html"], ""),
     ):
         if not message:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from reidlib import assets
 from reidlib.collection import formats
-from reidlib.demonstration import counts, labelling
+from reidlib.demonstration import counts, labelling, provenance
 from reidlib.features import vectors as features
 from reidlib.model import verification
 
@@ -108,13 +108,13 @@ def _rates(labels: pd.DataFrame | None, threshold) -> tuple[verification.Rates |
 
 
 def _weights(folder: Path) -> dict[str, str]:
-    """Return the checksums of the networks: from features.json, or of the bundled features."""
-    path = folder / "features.json"
-    if not path.is_file():
+    """Return when the clock began and the checksums of the networks, as features.json says."""
+    made = provenance.read(folder / "features.npz")
+    if not made:
         return {"weights of the features": labelling.weights(folder)}
-    made = json.loads(path.read_text("utf-8"))
-    parts = {part: made[part] for part in ("detector", "features") if part in made}
-    return {f"weights of the {k}": f"sha256:{v.get('sha256') or 'none'}" for k, v in parts.items()}
+    parts = {part: made[part]["sha256"] for part in ("detector", "features") if part in made}
+    said = {f"weights of the {k}": f"sha256:{v}" if v else "none" for k, v in parts.items()}
+    return said | {"the common clock began": made.get("began") or "not known"}
 
 
 def _about(path: str | Path, answers: pd.DataFrame) -> dict:
