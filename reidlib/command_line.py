@@ -272,6 +272,11 @@ LabelFiles = Annotated[
     list[Path] | None,
     option("CSV ...", "Labelled pairs; a second person's, to compare.", parser=path),
 ]
+Lines = Annotated[
+    list[str] | None,
+    option("CAMERA=x1,y1,x2,y2 ...", "Lines to count at, in pixels.", "--line"),
+]
+Table = Annotated[Path, option("COUNTS.csv", "The table.", "--out", parser=new_file)]
 Card = Annotated[Path, option("CARD.html", "The page; a .md beside it.", "--out", parser=new_file)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, only.")]
 Day = Annotated[

@@ -52,3 +52,31 @@ def evidence(folder: cli.Results, out: cli.Card, labels: cli.LabelFiles = None) 
     content = page.card(folder, labels or [])
     wrote(*page.write(out, content))
     return content["verdict"]
+
+
+@program.add("footage/report --labels pairs.csv --line door=0,300,640,300 --out counts.csv")
+def count(
+    folder: cli.Results,
+    out: cli.Table,
+    labels: cli.LabelFiles = None,
+    lines: cli.Lines = None,
+) -> str:
+    """Count visitors a camera and hour, how long they stay, and who crosses a line."""
+    from reidlib import assets
+    from reidlib.demonstration import counts, labelling
+    from reidlib.features import vectors
+
+    assets.refuse_overwriting([*(labels or []), folder / "features.csv"], [out])
+    means, tracklets = vectors.read(folder / "features.npz")
+    judged = labelling.measured(labelling.read(labels[0]), tracklets, means) if labels else None
+    people = counts.people(tracklets, labelling.possible_pairs(tracklets, means), judged)
+    table = counts.table(tracklets, counts.at_lines(folder / "tracks", lines or []))
+    with assets.atomic(out) as temporary:
+        table.to_csv(temporary, index=False)
+    wrote(out)
+    print(f"note: {counts.LIMITS}")
+    interval = ""
+    if people["low"] is not None:
+        ends = people["estimate"], people["low"], people["high"]
+        interval = "; by labels {:.0f}, between {:.0f} and {:.0f} (95 %)".format(*ends)
+    return f"{people['found']} people found{interval}; {people['why']}"

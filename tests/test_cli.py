@@ -20,7 +20,7 @@ from reidlib.features import vectors
 from reidlib.model import networks
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
-COMMANDS += ("site", "search", "threshold", "forget", "evidence")
+COMMANDS += ("site", "search", "threshold", "forget", "evidence", "count")
 
 
 @pytest.fixture

@@ -146,3 +146,29 @@ def test_evidence_refuses_in_one_line(results, tmp_path, capsys):
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and message in lines[0]
     assert not out.exists()
+
+
+def test_counts_as_a_table(results, tmp_path, capsys):
+    """Two walk over the line at the door, one each way."""
+    x = np.array([[0, 20, 40], [40, 20, 0]]).ravel() - 2.0
+    walks = pd.DataFrame({"frame": [0, 1, 2] * 2, "track": [0] * 3 + [2] * 3, "confidence": 1.0})
+    walks = walks.assign(x1=x, y1=0, x2=x + 4, y2=50)
+    formats.write_mot(walks, results / "tracks" / "door.txt")
+    out, pairs = tmp_path / "counts.csv", label(results, tmp_path / "a.csv")
+    words = [results, "--labels", pairs, "--line", "door=15,90,15,0", "--out", out]
+    assert __main__.main(["count", *map(str, words)]) == 0
+    said = capsys.readouterr().out
+    assert "8 people found; by labels 8, between " in said and "say nothing of people whom" in said
+    table = pd.read_csv(out).set_index(["counted", "camera"])["number"]
+    assert table["visitors", "door"] == 8
+    assert table["crossings to the right", "door"] == table["crossings to the left", "door"] == 1
+    for line, message in (
+        ("gate=0,0,1,1", "no tracks of camera 'gate'; there are door, y|<b>"),
+        ("door=0,0,1", "expected x1, y1, x2, y2 of two points"),
+        ("door=0,0,1,a", "could not convert"),
+        ("0,0,1,1", "no tracks of camera ''"),
+    ):
+        assert __main__.main(["count", str(results), "--line", line, "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+    assert __main__.main(["count", str(results), "--out", str(out)]) == 0
+    assert "so no interval can be given" in capsys.readouterr().out

@@ -5,12 +5,14 @@ under one count once. Labelled pairs of tracks say how often either happens.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from reidlib import boxes
 from reidlib.boxes import BOX
+from reidlib.collection import formats
 from reidlib.model import verification
 
 HOUR = 3600.0  # seconds
@@ -81,6 +83,38 @@ def _side(points: np.ndarray, line: np.ndarray) -> np.ndarray:
     """Return on which side of a line (2, 2) points (N, 2) are, right positive, times its length."""
     along, away = line[1] - line[0], points - line[0]
     return along[0] * away[:, 1] - along[1] * away[:, 0]
+
+
+def at_lines(folder: Path, lines: Sequence[str]) -> pd.DataFrame:
+    """Return who crossed lines such as "door=0,300,640,300": camera and the columns of `crossings`.
+
+    `folder` holds tracks as MOT text, a file a camera. Raises ValueError for a line that is none,
+    and for a camera without tracks there.
+    """
+    found = [pd.DataFrame(columns=["camera", "track", "frame", "to"])]
+    for text in lines:
+        camera, _, numbers = text.rpartition("=")
+        path = folder / f"{camera}.txt"
+        if not path.is_file():
+            known = ", ".join(sorted(each.stem for each in folder.glob("*.txt"))) or "none"
+            raise ValueError(f"--line {text}: no tracks of camera {camera!r}; there are {known}")
+        try:
+            line = [float(number) for number in numbers.split(",")]
+            found.append(crossings(formats.read_mot(path), line).assign(camera=camera))
+        except ValueError as error:
+            raise ValueError(f"--line {text}: {error}") from error
+    return pd.concat([part for part in found if len(part)] or found)
+
+
+def table(tracklets: pd.DataFrame, crossed: pd.DataFrame) -> pd.DataFrame:
+    """Return one table to write: what is counted, camera, hour, number, and the median stay."""
+    seen = visitors(tracklets).rename(columns={"visitors": "number"})
+    ways = crossed.groupby(["camera", "to"]).size().rename("number").reset_index()
+    ways = ways.assign(counted="crossings to the " + ways["to"].astype(str)).drop(columns="to")
+    both = (
+        [seen.assign(counted="visitors"), ways] if len(ways) else [seen.assign(counted="visitors")]
+    )
+    return pd.concat(both)[["counted", "camera", "hour", "number", "stay"]]
 
 
 def people(
