@@ -42,7 +42,7 @@ def footage(tmp_path, monkeypatch):
 
 def test_every_command_of_the_guide_runs_as_written(footage, capsys):
     lines = [line for block in blocks("sh") for line in block.strip().splitlines()]
-    assert len(lines) == 16 and all(line.startswith(PYTHON) for line in lines)
+    assert len(lines) == 17 and all(line.startswith(PYTHON) for line in lines)
     for line in lines:
         words = shlex.split(line.removeprefix(PYTHON))
         if words[0] == "-c":
