@@ -1,10 +1,12 @@
 """Blind labels: pairs from near to far, answers that are never lost, rates that hold."""
 
+import json
 import os
 import subprocess
 import sys
 import tomllib
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -312,6 +314,58 @@ def test_a_threshold_is_chosen_stored_and_tried(results):
     (day / "metrics.json").write_text('{"settings": {"features": "own.pt"}}')
     with pytest.raises(ValueError, match="was chosen with other weights"):
         labelling.decide(day, pairs, site=site, test=True)
+
+
+def test_a_threshold_knows_its_weights_and_its_day(results):
+    """By what the demo noted beside its features: checksums of any network, the common clock."""
+    day, pairs, site = results / "day", results / "pairs.csv", results / "site.toml"
+
+    def note(sha256, began=None, **videos):
+        cameras = {name: {"video": str(path), "start": 0} for name, path in videos.items()}
+        features = {"name": "own.pt", "sha256": sha256}
+        noted = {"features": features, "began": began, "cameras": cameras}
+        (day / "features.json").write_text(json.dumps(noted))
+
+    def stored():
+        labelling.decide(day, pairs, fmr=0.05, site=site)
+        return tomllib.loads(site.read_text())["threshold"]
+
+    note("ab" * 32, "2026-11-27T14:02:10")
+    assert stored()["weights"] == "sha256:" + "ab" * 32
+    assert stored()["recorded"] == "2026-11-27T14:02:10"
+    note("cd" * 32)  # a network of the same name, trained again
+    with pytest.raises(ValueError, match="was chosen with other weights"):
+        labelling.decide(day, pairs, site=site, test=True)
+    clip = video(results / "door.mp4", "2026-05-04T03:02:01Z")
+    note(None, door=clip, yard=results / "gone.mp4")
+    assert stored()["recorded"] == "2026-05-04T03:02:01+00:00" and stored()["weights"] == "own.pt"
+
+
+def video(path, moment):
+    """Write a film of three frames that says when it was recorded."""
+    with av.open(str(path), "w") as container:
+        container.metadata["creation_time"] = moment
+        stream = container.add_stream("mpeg4", 10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(3):
+            image = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("text", ["threshold = 0.4", "[threshold]\nvalue = 0.4"])
+def test_a_guess_and_a_table_are_read_alike(results, text):
+    (results / "door.mp4").write_bytes(b"")
+    site = results / "site.toml"
+    site.write_text(f'{text}\n[cameras.door]\nvideo = "door.mp4"\n')
+    assert site_file.read(site).threshold == 0.4
+    assert site_file.kept_threshold(tomllib.loads(text)) == {"value": 0.4}
+    with pytest.raises(ValueError, match="no table .threshold. that says for which weights"):
+        labelling.decide(results / "day", results / "pairs.csv", site=site, test=True)
+    labelling.decide(results / "day", results / "pairs.csv", site=site)
+    assert site_file.read(site).threshold != 0.4
+    assert labelling.decide(results / "day", results / "pairs.csv", site=site, test=True)
 
 
 def test_the_command_chooses_stores_and_tries(results, capsys):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib import assets, boxes
-from reidlib.demonstration import place
+from reidlib.demonstration import place, provenance, site_file
 from reidlib.features import vectors as features
 from reidlib.model import distances, verification
 
@@ -280,17 +280,20 @@ def decide(
     if not test:
         rates = verification.choose_threshold(labels, fmr)
         if site:
-            section = threshold_section(rates, fmr, folder.resolve().name, weights(folder))
+            section = threshold_section(rates, fmr, recorded(folder), weights(folder))
             text = Path(site).read_text("utf-8")
             with assets.atomic(site) as temporary:
                 temporary.write_text(with_section(text, section), "utf-8")
         return str(rates)
     if site is None:
         raise ValueError("nothing to test: name the site file that holds the threshold")
-    stored = tomllib.loads(Path(site).read_text("utf-8")).get("threshold")
-    if not isinstance(stored, dict) or "value" not in stored:
-        raise ValueError(f"{site} has no table [threshold]; choose one first, without the test")
-    if stored.get("weights") != weights(folder):
+    stored = site_file.kept_threshold(tomllib.loads(Path(site).read_text("utf-8")))
+    if "weights" not in stored:
+        raise ValueError(
+            f"{site} has no table [threshold] that says for which weights it holds; choose one "
+            "first, without the test"
+        )
+    if stored["weights"] != weights(folder):
         raise ValueError(
             f"the threshold of {site} was chosen with other weights than {folder} was made with; "
             "distances of two networks do not compare"
@@ -303,12 +306,32 @@ def decide(
 
 
 def weights(folder: Path) -> str:
-    """Return which network made a demo's results: the bundled one by its checksum, else a name."""
-    path = folder / "metrics.json"
-    name = json.loads(path.read_text("utf-8"))["settings"]["features"]
-    if name != "plaza":
-        return name
-    return "sha256:" + assets.sha256(assets.data("weights", "plaza_embedding.onnx"))
+    """Return which network made a demo's results: its checksum, or a name where it has no weights.
+
+    features.json tells it; results from before there was one tell the name of their features.
+    """
+    made = provenance.read(folder / "features.npz").get("features")
+    if made is None:
+        settings = json.loads((folder / "metrics.json").read_text("utf-8"))["settings"]
+        made = {"name": settings["features"], "sha256": None}
+        if made["name"] == "plaza":
+            path = assets.data("weights", provenance.BUNDLED["features"])
+            made["sha256"] = assets.sha256(path)
+    return f"sha256:{made['sha256']}" if made["sha256"] else made["name"]
+
+
+def recorded(folder: Path) -> str:
+    """Return when a demo's recording was made: by its site file, else by its first dated video.
+
+    Where neither knows, it is the name of the folder, by which somebody may know it again.
+    """
+    made = provenance.read(folder / "features.npz")
+    if made.get("began"):
+        return made["began"]
+    videos = [camera["video"] for camera in made.get("cameras", {}).values()]
+    moments = [site_file.created_at(video) for video in videos]
+    dated = next(filter(None, moments), None)
+    return dated.isoformat() if dated else folder.resolve().name
 
 
 def threshold_section(rates: verification.Rates, wanted: float, recorded: str, weights: str) -> str:

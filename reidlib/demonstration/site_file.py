@@ -74,7 +74,7 @@ def _site(said: dict, folder: Path) -> place.Site:
         cameras={name: replace(found[name], start=starts[name]) for name in names},
         detector=_weights(said.get("detector", "auto"), folder, "detector"),
         features=_weights(said.get("features", "auto"), folder, "features"),
-        threshold=_threshold(said.get("threshold")),
+        threshold=kept_threshold(said).get("value"),
         began=began,
     )
     return place.known(names, site, *between(names, overlap, travel.items()))
@@ -162,14 +162,19 @@ def _is_number(said) -> bool:
     return isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 1e11
 
 
-def _threshold(said) -> float | None:
-    if said is None:
-        return None
-    if isinstance(said, dict):  # [threshold], as labelling.decide stores it, with what it is worth
-        said = said.get("value")
-    if not _is_number(said) or not 0 <= said <= 2:
-        raise ValueError(f"threshold is {said!r}; expected a cosine distance from 0 to 2")
-    return float(said)
+def kept_threshold(document: Mapping) -> dict:
+    """Return what a site file says of its threshold, as its table [threshold] does; {}: nothing.
+
+    A line "threshold = 0.4" is that table with nothing but a value: a guess, or what another place
+    taught. labelling.decide stores besides what was measured, and for which weights it holds.
+    Raises ValueError for what is no cosine distance.
+    """
+    said = document.get("threshold", {})
+    kept = said if isinstance(said, dict) else {"value": said}
+    value = kept.get("value")
+    if "threshold" in document and not (_is_number(value) and 0 <= value <= 2):
+        raise ValueError(f"threshold is {value!r}; expected a cosine distance from 0 to 2")
+    return kept
 
 
 def _start(said, key: str) -> float | datetime:
