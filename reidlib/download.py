@@ -23,7 +23,8 @@ def received(url: str, name: str, timeout: float) -> Iterator[bytes]:
     arguments = (url, timeout, parts, given_up)
     threading.Thread(target=_receive, args=arguments, daemon=True).start()
     try:
-        with tqdm(unit="B", unit_scale=True, desc=name, leave=False) as bar:
+        # Shown after a moment only: a failure at once has its message alone on a line.
+        with tqdm(unit="B", unit_scale=True, desc=name, leave=False, delay=0.5) as bar:
             while True:
                 seconds = time.monotonic() - began
                 allowed = max(timeout, received / SLOWEST) + 0.1 - seconds

@@ -77,7 +77,7 @@ def test_without_a_network_the_detector_says_where_to_put_the_file(footage, caps
     def offline(*_, **__):
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(assets.urllib.request, "urlopen", offline)
+    monkeypatch.setattr("urllib.request.urlopen", offline)
     command = next(block for block in blocks("sh") if " detect " in block)
     footage.joinpath("footage/door.mp4").write_bytes(clip().read_bytes())
     assert main(shlex.split(command.removeprefix(PYTHON))[2:]) == 2
