@@ -276,6 +276,54 @@ def camera(site: place.Site, name: str | None) -> place.Camera:
     return site.cameras[name]
 
 
+# Four points of a camera's ground, kept in a file that somebody wrote
+
+
+def ground_points(text: str, name: str) -> tuple[list, list] | None:
+    """Return a camera's points in the image and on the plan, as a site file's text has them."""
+    said = tomllib.loads(text).get("cameras", {}).get(name, {}).get("ground")
+    if said is None:
+        return None
+    _ground(said, f"cameras.{name}.ground")
+    return said["image"], said["plan"]
+
+
+def with_ground(text: str, name: str, image, plan) -> str:
+    """Return a site file's text with four points of a camera's ground in place of those it had.
+
+    `image` (pixels) and `plan` (metres) are as for cameras.ground_from_points, which says in a
+    ValueError why points give no ground. All else stays as it is; ValueError where it could not.
+    """
+    image, plan = (np.round(np.asarray(points, float), 3).tolist() for points in (image, plan))
+    _ground({"image": image, "plan": plan}, f"cameras.{name}.ground")
+    if re.fullmatch(r"[\w-]+", name, re.ASCII):
+        header = rf'\[cameras\.(?:{name}|"{name}")\]'
+    else:
+        header = rf"\[cameras\.{re.escape(_quoted(name))}\]"
+    found = re.search(rf"(?m)^{header}.*\n(?:(?!\[).*\n?)*", text)
+    if found is None:
+        raise ValueError(f"the site file has no table [cameras.{name}]; begin it with `site` first")
+    kept = re.sub(r"(?m)^ground\.(?:image|plan) *=.*\n?", "", found[0])
+    lines = f"ground.image = {image}\nground.plan = {plan}\n"
+    changed = text[: found.start()] + f"{kept.rstrip()}\n{lines}\n" + text[found.end() :]
+    try:
+        as_before = _without_ground(changed, name) == _without_ground(text, name)
+    except tomllib.TOMLDecodeError:
+        as_before = False
+    if not as_before:
+        raise ValueError(
+            f"the site file is not TOML, or writes cameras.{name}.ground in another way than in "
+            "two lines, ground.image and ground.plan; delete it there, and try again"
+        )
+    return changed
+
+
+def _without_ground(text: str, name: str) -> dict:
+    said = tomllib.loads(text)
+    said["cameras"][name].pop("ground", None)
+    return said
+
+
 # The first one, for somebody to fill in
 
 
