@@ -75,8 +75,4 @@ def count(
         table.to_csv(temporary, index=False)
     wrote(out)
     print(f"note: {counts.LIMITS}")
-    interval = ""
-    if people["low"] is not None:
-        ends = people["estimate"], people["low"], people["high"]
-        interval = "; by labels {:.0f}, between {:.0f} and {:.0f} (95 %)".format(*ends)
-    return f"{people['found']} people found{interval}; {people['why']}"
+    return counts.in_words(people)

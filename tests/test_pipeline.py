@@ -10,7 +10,16 @@ import pytest
 
 from reidlib import boxes
 from reidlib.collection import encoding, formats, video
-from reidlib.demonstration import films, matching, pipeline, report, sampling, summary
+from reidlib.demonstration import (
+    counts,
+    films,
+    labelling,
+    matching,
+    pipeline,
+    report,
+    sampling,
+    summary,
+)
 from reidlib.detection import scores
 from reidlib.features import vectors
 
@@ -128,6 +137,38 @@ def test_the_report_needs_no_other_file(result):
     assert not re.search(r'(?:src|href)="(?:https?:|/)', text) and "<script" not in text
     assert len(re.findall("<img [^>]*alt=", text)) == text.count("<img ")
     assert "Person 3" in text and "all cameras" in text
+
+
+def test_visitors_are_counted_in_a_table_a_figure_and_on_the_page(result):
+    out, metrics = result
+    table = pd.read_csv(out / "counts.csv")
+    assert table[["camera", "number"]].values.tolist() == [["a", 2], ["b", 3]]
+    assert set(table["counted"]) == {"visitors"} and (table["stay"] > 1).all()
+    assert cv2.imread(str(out / "visitors.png")).std() > 5
+    text = " ".join((out / "report.html").read_text("utf-8").split())
+    assert "3 people found; nobody has labelled pairs" in text and counts.LIMITS in text
+    assert metrics["people by labels"]["low"] is None
+
+
+def test_labels_that_wait_in_the_folder_give_the_count_an_interval(plaza, tmp_path):
+    clips = pipeline.clips(plaza)
+    first = pipeline.run(clips, tmp_path, detector=detector, extractor=extractor)
+    means, rows = vectors.read(tmp_path / "features.npz")
+    pairs = labelling.sample_pairs(rows, means, 8)
+    person = rows.set_index(["camera", "track"])["identity"]
+    one, other = (person[zip(pairs[f"camera_{s}"], pairs[f"track_{s}"])].to_numpy() for s in "ab")
+    answers = pairs.assign(answer=np.where(one == other, "same", "different"))
+    labelling.write(tmp_path / "pairs.csv", answers)
+    found = pipeline.run(clips, tmp_path, detector=detector, extractor=extractor)
+    by_labels = found["people by labels"]
+    assert first["people"] == 3 and by_labels["low"] <= 3 <= by_labels["high"]
+    assert by_labels["estimate"] == pytest.approx(3)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert f"3 people found; by labels 3, between {by_labels['low']:.0f} and" in page
+    labelling.write(tmp_path / "pairs.csv", answers.assign(start_a=answers["start_a"] + 9))
+    stale = pipeline.run(clips, tmp_path, detector=detector, extractor=extractor)
+    assert stale["people by labels"]["low"] is None
+    assert "no interval: the labels are about other tracks" in stale["people by labels"]["why"]
 
 
 def test_films_show_the_persons_colour(result):
@@ -415,7 +456,7 @@ def test_names_that_are_html_do_no_harm_in_the_report(plaza, tmp_path):
     out = tmp_path / "out"
     metrics = pipeline.run([odd, plaza[1]], out, detector=detector, extractor=extractor)
     assert list(metrics["cameras"]) == [name, "b"]
-    assert len(list(out.glob("*.png"))) == 4
+    assert len(list(out.glob("*.png"))) == 5
     text = (out / "report.html").read_text("utf-8")
     assert "&lt;img src=x" in text and "<img src=x" not in text and "&amp;amp;" in text
     links = re.findall(r'href="([^"]*)"', text)
@@ -426,7 +467,7 @@ def test_names_that_are_html_do_no_harm_in_the_report(plaza, tmp_path):
 def test_the_report_has_all_sections_and_its_scores(result):
     out, metrics = result
     text = (out / "report.html").read_text("utf-8")
-    assert len(re.findall("<h2>", text)) == 7 and "{{" not in text and "{%" not in text
+    assert len(re.findall("<h2>", text)) == 8 and "{{" not in text and "{%" not in text
     rank = metrics["between cameras"]
     sentence = ", ".join(f"{name} {value:.2f}" for name, value in rank.items())
     assert f"Looking for each track in the other cameras: {sentence}.</p>" in text

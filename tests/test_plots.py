@@ -369,6 +369,20 @@ def test_matrices_write_their_values_and_outline_the_best():
     assert "0.50" in texts(figure)
 
 
+def test_visitors_are_bars_of_one_hour_and_lines_over_several():
+    rows = [("door", 3, 4), ("yard", 3, 2)]
+    table = pd.DataFrame(rows, columns=["camera", "hour", "visitors"])
+    bars = demonstration_plots.visitors(table).axes[0]
+    assert [bar.get_height() for bar in bars.patches] == [4, 2]
+    assert [tick.get_text() for tick in bars.get_xticklabels()] == ["door", "yard"]
+    later = pd.concat([table, pd.DataFrame([("door", 6, 5)], columns=table.columns)])
+    ax = demonstration_plots.visitors(later).axes[0]
+    steps = {step.get_label(): step.get_data() for step in ax.patches}
+    assert steps["door"].values.tolist() == [4, 0, 0, 5]  # nobody is a number too
+    assert steps["yard"].values.tolist() == [2, 0, 0, 0]
+    assert steps["door"].edges.tolist() == [3, 4, 5, 6, 7] and ax.get_ylim()[0] == 0
+
+
 def test_who_was_where_puts_cameras_in_lanes():
     stays = [("c1", 0, 5, 1), ("c2", 4, 9, 1), ("c2", 1, 2, 2)]
     table = pd.DataFrame(stays, columns=["camera", "start", "end", "identity"])

@@ -4,7 +4,7 @@ A count of identities is wrong in two ways: one person under two numbers counts 
 under one count once. Labelled pairs of tracks say how often either happens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +167,15 @@ def people(
         "high": count(wrong_ends[1], split_ends[0], 1.0),
         "why": why,
     }
+
+
+def in_words(people: Mapping) -> str:
+    """Return the number of people, as from `people`, and its interval as a sentence."""
+    interval = ""
+    if people["low"] is not None:
+        ends = people["estimate"], people["low"], people["high"]
+        interval = "; by labels {:.0f}, between {:.0f} and {:.0f} (95 %)".format(*ends)
+    return f"{people['found']} people found{interval}; {people['why']}"
 
 
 def at_once(tracklets: pd.DataFrame) -> int:

@@ -15,7 +15,9 @@ from reidlib.boxes import BOX
 from reidlib.collection import cameras, formats, privacy, video
 from reidlib.demonstration import (
     averages,
+    counts,
     films,
+    labelling,
     matching,
     place,
     provenance,
@@ -27,6 +29,8 @@ from reidlib.demonstration import (
 from reidlib.detection import detectors, scores, tracking
 from reidlib.detection.pieces import blocks
 from reidlib.features import extractors, vectors
+
+COUNTS, PAIRS = "counts.csv", "pairs.csv"  # visitors a camera and hour; labels, if there are any
 
 
 @dataclass
@@ -251,7 +255,7 @@ def _outputs(found: Sequence[Clip], out: Path) -> list[Path]:
     """Return the folder and the files in it that could have the name of a video or a truth."""
     films_made = [out / f"{name}.mp4" for name in (films.TOGETHER, *(c.camera for c in found))]
     tracks = [out / "tracks" / f"{clip.camera}.txt" for clip in found]
-    return [out, *films_made, *tracks, out / "identities.csv", out / "features.csv"]
+    return [out, *films_made, *tracks, out / "identities.csv", out / "features.csv", out / COUNTS]
 
 
 def run(
@@ -272,9 +276,10 @@ def run(
     detectors.load and extractors.load, the bundled ones by default. `overlap` and `travel` are what
     is known of the place, as for matching.link. With `blur` heads are blurred wherever
     people are shown. Written to `out`: an annotated film a camera and side by side,
-    tracks/<camera>.txt (MOT text), identities.csv, features.npz, four figures, metrics.json and
-    report.html. Raises ValueError for what is no video or shows no people, OSError when `out`
-    cannot be written.
+    tracks/<camera>.txt (MOT text), identities.csv, counts.csv, features.npz, five figures,
+    metrics.json and report.html. Blind labels that wait there in pairs.csv, as the template has
+    them, give the number of people an interval. Raises ValueError for what is no video or shows no
+    people, OSError when `out` cannot be written.
     """
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
@@ -308,6 +313,7 @@ def run(
         pictures = _draw(found, rows, means, out)
     metrics = summary.metrics(found, rows, means, quality) | {
         **summary.counts(found, table),
+        "people by labels": people_by_labels(out / PAIRS, rows, means),
         "settings": {
             "detector": Path(getattr(detector, "name", "custom")).name,
             "features": Path(getattr(extractor, "name", "custom")).name,
@@ -325,11 +331,28 @@ def run(
     return metrics
 
 
+def people_by_labels(path: Path, rows: pd.DataFrame, means: np.ndarray) -> dict:
+    """Return `counts.people` of tracklets and their vectors (N, D), by a file of blind labels.
+
+    Without the file, or with labels of other tracks, there is no interval, and `why` says so.
+    """
+    pairs = labelling.possible_pairs(rows, means)
+    if not path.is_file():
+        return counts.people(rows, pairs)
+    try:
+        labels = labelling.measured(labelling.read(path), rows, means)
+    except ValueError as error:
+        return counts.people(rows, pairs) | {"why": f"no interval: {error}"}
+    return counts.people(rows, pairs, labels)
+
+
 def _write_tables(found: Sequence[Clip], rows: pd.DataFrame, means: np.ndarray, out: Path) -> None:
     for clip in found:
         formats.write_mot(clip.table, out / "tracks" / f"{clip.camera}.txt")
     with assets.atomic(out / "identities.csv") as temporary:
         rows.to_csv(temporary, index=False)
+    with assets.atomic(out / COUNTS) as temporary:
+        counts.table(rows, counts.at_lines(out, [])).to_csv(temporary, index=False)
     vectors.write(out / "features.npz", means, rows)
 
 

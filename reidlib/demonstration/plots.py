@@ -1,5 +1,6 @@
 """Figures of lesson 05: who was where when, who is who, and why two pictures match."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2
@@ -116,6 +117,34 @@ def who_was_where(tracklets: pd.DataFrame) -> style.Figure:
             for camera, hatch in patterns.items()
         ]
         ax.legend(handles=marks, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@style.styled
+def visitors(table: pd.DataFrame) -> style.Figure:
+    """Draw how many people each camera saw: a line a camera over the hours, of one hour bars.
+
+    `table` has columns camera, hour and visitors, as from counts.visitors.
+    """
+    hours = range(table["hour"].min(), table["hour"].max() + 1)
+    seen = table.pivot(index="hour", columns="camera", values="visitors")
+    seen = seen.reindex(hours).fillna(0)
+    figure, ax = style.axes(7, 3.2)
+    if len(hours) == 1:
+        bars = ax.bar([style.plain_text(camera) for camera in seen], seen.iloc[0], 0.6)
+        ax.bar_label(bars, fmt="{:.0f}")
+        ax.set(xlabel="camera", xlim=(-0.8, max(len(seen.columns), 3) - 0.2))
+    else:
+        looks = zip(seen, itertools.cycle(style.SERIES), itertools.cycle(style.DASHES))
+        for camera, colour, dashes in looks:
+            look = {"color": colour, "ls": dashes, "label": style.plain_text(camera)}
+            ax.stairs(seen[camera], [*hours, hours[-1] + 1], baseline=None, lw=2.2, **look)
+        ax.set(xlabel="hours of the common clock")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(ylabel="visitors", ylim=(0, None))
+    ax.grid(False, axis="x")
     return figure
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 import reidlib
 from reidlib import assets
+from reidlib.demonstration import counts as counting
 from reidlib.demonstration.summary import portraits
 from reidlib.drawing import person_colour
 
@@ -51,6 +52,7 @@ def write_report(
         count=how_many(found),
         films=films,
         people=_people(clips, rows),
+        visitors=_visitors(rows, found),
         pictures=pictures,
         scores=table(scores[SCORES], counts) if found["scores"] else "",
         between=found["between cameras"],
@@ -194,6 +196,14 @@ def _people(clips: Sequence, rows: pd.DataFrame) -> list[dict]:
         card = {"number": person, "colour": person_colour(person), "seen": ", ".join(spans)}
         cards.append(card | {"images": [image for _, image in crops]})
     return cards
+
+
+def _visitors(rows: pd.DataFrame, found: Mapping) -> dict[str, object]:
+    """Return what is said of visitors: their number, a table of stays, and what it cannot say."""
+    seen = counting.visitors(rows).rename(columns={"stay": "median stay, s"}).set_index("camera")
+    named = table(seen, dict.fromkeys(("hour", "visitors"), WHOLE), 1)
+    said = counting.in_words(found["people by labels"])
+    return {"said": said, "table": named, "limits": counting.LIMITS}
 
 
 def _making(found: Mapping) -> list[markupsafe.Markup]:

@@ -16,6 +16,7 @@ import pandas as pd
 
 import reidlib
 from reidlib import assets, style
+from reidlib.demonstration import counts as counting
 from reidlib.demonstration import matching, plots
 from reidlib.features import plots as feature_plots
 from reidlib.model import plots as model_plots
@@ -109,6 +110,7 @@ def figures(
     first_people = list(portraits(clips, rows, 6).items())[:MOST_PEOPLE]
     drawn = {
         "timeline": plots.who_was_where(named),
+        "visitors": plots.visitors(counting.visitors(named)),
         "people": plots.people(dict(first_people)),
         "rank_grid": _rank_grid(clips, *ranked),
         "embedding_map": _embedding_map(table, vectors),
