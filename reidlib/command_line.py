@@ -311,6 +311,9 @@ Box = Annotated[
     list | None, option("X1,Y1,X2,Y2", "Where the person is, in pixels.", parser=corners)
 ]
 Detector = Annotated[str | None, option("NAME", "auto, yolo11n, ..., or weights.")]
+Classes = Annotated[
+    list[str] | None, option("NAME ...", "What the detector looks for, if not people: cat dog.")
+]
 Features = Annotated[str | None, option("NAME", "auto, histogram, ..., or a model file.")]
 Model = Annotated[str, option("MODEL", "A trained model, or a name as for --features.")]
 Loss = Annotated[

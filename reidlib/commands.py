@@ -70,6 +70,7 @@ def detect(
     out: cli.Boxes,
     film: cli.Film = None,
     detector: cli.Detector = "auto",
+    classes: cli.Classes = None,
     fps: cli.Rate = None,
 ) -> str:
     """Find the people in every frame."""
@@ -84,7 +85,7 @@ def detect(
     clip, found = video.open(source, fps), {}
     about = video.probe(clip)
     check(source, detector, targets=[out, film])
-    find = detectors.load(detector)
+    find = detectors.load(detector, classes=classes)
     with _film(film, about.fps) as writer:
         frames = tqdm(_frames(clip), "detect", about.frames, leave=False)
         for index, _, image in frames:
@@ -96,7 +97,7 @@ def detect(
         table["frame"] = np.repeat(list(found), [len(boxes) for boxes in found.values()])
         formats.write_mot(table, out)
     wrote(out, film)
-    return f"{len(table)} people found in {len(found)} frames"
+    return f"{len(table)} {', '.join(classes or ['people'])} found in {len(found)} frames"
 
 
 @program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt", people=True)
@@ -108,6 +109,7 @@ def track(
     camera: cli.Camera = None,
     truth: cli.Truth = None,
     detector: cli.Detector = None,
+    classes: cli.Classes = None,
     features: cli.Features = None,
     blur: cli.Blur = False,
     fps: cli.Rate = None,
@@ -133,7 +135,8 @@ def track(
     size = about.width, about.height
     known = scores.read_truth(truth, about.frames, size) if truth else None
     check(source, site, truth, detector, features, targets=[out, film])
-    find, embed = detectors.load(detector), extractors.load(features)
+    find = detectors.load(detector, classes=classes or known_place.classes)
+    embed = extractors.load(features)
     heads = privacy.Heads(privacy.HEAD if blur and film else 0)
     find = place.outside(heads.watch(find), described.masks)
     with _film(film, about.fps) as writer:
@@ -157,6 +160,8 @@ def extract(
     source: cli.Source,
     out: cli.Vectors,
     tracks: cli.Known = None,
+    detector: cli.Detector = "auto",
+    classes: cli.Classes = None,
     features: cli.Features = "auto",
     fps: cli.Rate = None,
 ) -> str:
@@ -172,9 +177,8 @@ def extract(
     crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
     clip = None if crops else video.open(source, fps)
     length = video.probe(clip).frames if clip else None
-    check(
-        source, tracks, features, targets=[out, out.with_suffix(".csv"), out.with_suffix(".json")]
-    )
+    written = [out, out.with_suffix(".csv"), out.with_suffix(".json")]
+    check(source, tracks, detector, features, targets=written)
     extractor, find = extractors.load(features), None
     if tracks:
         table = formats.read_mot(tracks)
@@ -190,7 +194,7 @@ def extract(
         table = pd.concat([part.assign(part=name) for name, part in parts.items()])
         embeddings = extractors.embed(table, extractor)
     else:
-        find = detectors.load()
+        find = detectors.load(detector, classes=classes)
         table, embeddings = tracking.track(_frames(clip), find, extractor, embeddings="file")
     vectors.write(out, embeddings, table)
     cameras = {Path(source).stem: place.Camera(source)} if clip else {}
@@ -272,7 +276,9 @@ def evaluate(
     return f"{extractor.name} on {data.name}: {_scores(list(results.values())[-1])}"
 
 
-@program.add("plaza --model model.pt --out figures", "the figures finished so far are in {out}")
+@program.add(
+    "plaza --model model.pt --out figures", "the figures finished so far are in {out}", people=True
+)
 def visualize(
     dataset: cli.Dataset,
     out: cli.Folder,

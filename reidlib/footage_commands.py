@@ -31,6 +31,7 @@ def demo(
     travel: cli.Travel = None,
     threshold: cli.Threshold = None,
     detector: cli.Detector = None,
+    classes: cli.Classes = None,
     features: cli.Features = None,
     blur: cli.Blur = False,
 ) -> str:
@@ -48,7 +49,7 @@ def demo(
     pairs = [] if overlap == ["none"] else overlap
     ways = travel and [tuple(way.rpartition("=")[::2]) for way in travel]
     overlap, travel = site_file.between(names, pairs, ways)
-    find = detectors.load(detector or known.detector)
+    find = detectors.load(detector or known.detector, classes=classes or known.classes)
     embed = extractors.load(features or known.features)
     threshold = known.threshold if threshold is None else threshold
     if threshold is not None:
@@ -62,7 +63,7 @@ def demo(
     return f"{found['people']} people in {where}; open {out / 'report.html'}"
 
 
-@program.add("person.jpg demo --out found")
+@program.add("person.jpg demo --out found", people=True)
 def search(
     picture: cli.Picture,
     results: cli.Results,

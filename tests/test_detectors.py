@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import shutil
@@ -9,8 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from reidlib import assets, boxes
-from reidlib.collection import video
+from reidlib import __main__, assets, boxes
+from reidlib.collection import encoding, formats, video
 from reidlib.detection import detectors, yolo
 
 BOX = ["x1", "y1", "x2", "y2"]
@@ -171,6 +172,8 @@ def test_only_people_are_kept():
     np.testing.assert_allclose(yolo._decode(output, 1), [[8, 6, 12, 14, 0.7]], rtol=1e-6)
     end_to_end = np.array([[1, 2, 3, 4, 0.9, 0], [1, 2, 3, 4, 0.8, 2]], np.float32)
     np.testing.assert_allclose(yolo._decode(end_to_end, 2), [[1, 2, 3, 4, 0.8]], rtol=1e-6)
+    assert yolo._decode(output, [0, 1])[:, 4].tolist() == pytest.approx([0.7, 0.6])
+    assert len(yolo._decode(end_to_end, [0, 2])) == 2 and not len(yolo._decode(output, [2]))
 
 
 @pytest.mark.parametrize(
@@ -230,6 +233,65 @@ def test_an_export_without_people(bright, tmp_path):
     (tmp_path / "metadata.yaml").write_text("names:\n  0: cat\n  1: dog\n")
     with pytest.raises(ValueError, match="cat, dog; expected a class 'person'"):
         detectors.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory):
+    """A network of two classes: what is bright is a cat, what is half as bright a dog."""
+
+    def second_class(op, output):
+        cat = op.slice(output, [4], [5], [1], [1])
+        dog = op.multiply(op.multiply(cat, op.subtract(np.float32(1), cat)), np.float32(2))
+        return op.concat([output, dog], 1)
+
+    folder = bright_network(tmp_path_factory.mktemp("animals_model"), change=second_class)
+    (folder / "metadata.yaml").write_text("names:\n  0: cat\n  1: dog\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("classes", "found"),
+    [(["cat"], [64]), (["dog"], [32]), ([1], [32]), (["1", "cat"], [32, 64]), (["0"], [64])],
+)
+def test_other_classes_than_people(animals, classes, found):
+    image = frame(left=64) // 255 * 255 + frame(left=32) // 255 * 102
+    detector = detectors.load(animals, 0.4, device="cpu", classes=classes)
+    (table,) = detector([image])
+    assert sorted(set(table["x1"] // 32 * 32)) == found and detector.classes == classes
+    assert table["confidence"].max() == pytest.approx(1 if 64 in found else 0.48, abs=0.01)
+
+
+def test_commands_look_for_other_classes(animals, tmp_path, capsys):
+    clip, boxed = tmp_path / "clip.mp4", tmp_path / "boxes.txt"
+    image = frame(left=64) // 255 * 255 + frame(left=32) // 255 * 102
+    encoding.write(clip, [image] * 8, 10)
+    told = ["--detector", str(animals), "--classes"]
+    detect = ["detect", str(clip), "--out", str(boxed)]
+    assert __main__.main([*detect, *told, "cat", "dog"]) == 0
+    assert "cat, dog found in 8 frames" in capsys.readouterr().out
+    both = len(formats.read_mot(boxed))
+    assert __main__.main([*detect, *told, "cat"]) == 0
+    assert 0 < len(formats.read_mot(boxed)) < both
+    extract = ["extract", str(clip), "--out", str(tmp_path / "features.npz")]
+    assert __main__.main([*extract, *told, "cat", "--features", "histogram"]) == 0
+    about = json.loads((tmp_path / "features.json").read_text())
+    assert about["detector"]["classes"] == ["cat"]
+    capsys.readouterr()
+    assert __main__.main([*detect, *told, "cow"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "knows no class 'cow'" in line and line.endswith("it knows cat, dog")
+
+
+def test_a_class_that_is_not_known(animals):
+    with pytest.raises(ValueError, match=r"'dogs', did you mean 'dog'\? it knows cat, dog$"):
+        detectors.load(animals, device="cpu", classes=["cat", "dogs"])
+    with pytest.raises(ValueError, match=r"knows no class '2'; it knows cat, dog$"):
+        detectors.load(animals, device="cpu", classes=[2])
+    with pytest.raises(ValueError, match="knows no class 'cat'; it knows person"):
+        detectors.load("plaza", device="cpu", classes=["cat"])
+    weights = assets.data("weights", "plaza_detector.pt")
+    with pytest.raises(ValueError, match="knows no class 'cat'; it knows person"):
+        detectors._ultralytics(weights, "cpu", None, ["cat"])
 
 
 @pytest.mark.parametrize(
@@ -479,3 +541,11 @@ def test_torchvision(tmp_path, monkeypatch):
     (found,) = detectors.load("ssd", device="cpu").raw([frame(90, 120)])
     assert found.shape[1] == 5 and len(found)
     assert (found[:, :4] >= 0).all() and (found[:, 2:4] <= [120, 90]).all()
+    people, dogs = (
+        detectors.load("ssd", device="cpu", classes=[name]).raw([frame(90, 120)])[0]
+        for name in ("person", "dog")
+    )
+    np.testing.assert_array_equal(people, found)
+    assert len(dogs) < len(people)
+    with pytest.raises(ValueError, match="ssd knows no class 'N/A'; it knows person, bicycle"):
+        detectors.load("ssd", device="cpu", classes=["N/A"])

@@ -52,6 +52,22 @@ def test_gallery_finds_what_was_added_in_parts(index, tmp_path):
     pd.testing.assert_frame_equal(again, hits, rtol=1e-5, atol=1e-6)
 
 
+def test_somebody_whom_nobody_resembles_is_new():
+    known = pd.DataFrame({"label": [7, 8, 9], "name": list("abc")})
+    gallery = matching.Gallery().add(np.eye(3), known)
+    hits = gallery.search([[1, 0, 0.1], [1, 1, 1], [0, 0.1, 1]], k=2)
+    assert matching.recognise(hits, 0.1).tolist() == [7, matching.NEW, 9]
+    shuffled = hits.sample(frac=1, random_state=0)
+    assert matching.recognise(shuffled, 0.5, by="name").tolist()[::2] == ["a", "c"]
+    edge = hits["distance"].min()  # as near as the threshold is near enough
+    assert matching.recognise(hits, edge).tolist().count(matching.NEW) == 1
+    assert set(matching.recognise(hits, 0)) == {matching.NEW}
+    with pytest.raises(ValueError, match="threshold is -0.1; expected a cosine distance"):
+        matching.recognise(hits, -0.1)
+    with pytest.raises(ValueError, match="hits lacks person"):
+        matching.recognise(hits, 0.1, by="person")
+
+
 def test_adding_to_a_gallery_copies_nothing_that_it_holds():
     gallery, first = matching.Gallery(), np.eye(4, dtype=np.float32)
     gallery.add(first, list("abcd"))

@@ -99,6 +99,19 @@ def test_the_person_is_found_in_both_cameras(results, detector, tmp_path, capsys
     assert page.count("beyond the threshold") == 1 and "7.5 s to 10.4 s" in page
     assert len(re.findall(r'(?:src|href)="(?!data:)[^"]*"', page)) == 1  # the table
     assert not list((tmp_path / "found").glob(".*"))
+    noted = set(pd.read_csv(tmp_path / "found" / "retention.csv")["file"])
+    assert noted == {"search.html", "hits.csv", "hit_01.mp4", "hit_02.mp4", "hit_03.mp4"}
+
+
+def test_the_detector_looks_for_the_classes_that_made_the_results(results, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(detectors, "load", lambda *name, **told: asked.append((name, told)) or find)
+    made = json.loads((results / "features.json").read_text())
+    cats = detectors.Detector("yolo11n", find, classes=["cat"])
+    made["detector"] = provenance.describe(cats, "detector")
+    (results / "features.json").write_text(json.dumps(made))
+    search.run(picture(tmp_path / "red.png", RED), results, tmp_path / "found")
+    assert asked == [(("yolo11n",), {"classes": ["cat"]})]
 
 
 def test_films_and_crops_are_of_the_track(results, detector, tmp_path):
@@ -125,6 +138,7 @@ def test_no_hit_is_a_result(results, detector, tmp_path, capsys):
     status, text, _ = call(capsys, shown, results, "--out", tmp_path / "found")
     assert status == 0
     assert "No hit below the threshold 0.10: the nearest of 3 tracks is at" in text
+    assert "a new individual, who is in none of them" in text
     page = (tmp_path / "found" / "search.html").read_text("utf-8")
     assert "No hit below the threshold 0.10" in page and " hit\n" not in page
     assert not pd.read_csv(tmp_path / "found" / "hits.csv")["hit"].any()

@@ -176,6 +176,9 @@ MISTAKES = {
     "no calibration": ('calibration = "c.json"', ["calibration", "c.json"]),
     "uncalibrated camera": ('calibration = "cameras.json"', ["calibration", "'door'", "c1"]),
     "threshold": ("threshold = 2.5", ["threshold is 2.5", "from 0 to 2"]),
+    "class in place of classes": ('classes = "cat"', ["classes is 'cat'", "list of names"]),
+    "no classes": ("classes = []", ["classes is []"]),
+    "classes that are none": ("classes = [0.5]", ["classes is [0.5]"]),
     "threshold as text": ('threshold = "loose"', ["threshold is 'loose'"]),
     "no such weights": ('features = "own.onnx"', ["features", "own.onnx"]),
     "detector as a number": ("detector = 11", ["detector is 11"]),
@@ -197,6 +200,24 @@ def test_a_mistake_is_one_line_that_names_the_key(folder, capsys, detector, name
     assert status == 2 and out == "" and err.count("\n") == 1, err
     assert err.startswith(f"error: {site}") and all(word in err for word in words), err
     assert not (folder / "out").exists() and detector == []
+
+
+def test_classes_of_the_site_go_to_the_detector_and_options_before_them(folder, monkeypatch):
+    told = []
+
+    def load(name="auto", **options):
+        told.append(options["classes"])
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(detectors, "load", load)
+    lines = "".join(f'cameras.{name}.video = "{name}.mp4"\n' for name in ("door", "yard"))
+    site = written(folder, f'classes = ["cat", 16]\n{lines}')
+    assert site_file.read(site).classes == ["cat", 16]
+    demo = ["demo", "--site", site, "--out", folder / "out"]
+    track = ["track", "--site", site, "--camera", "door", "--out", folder / "out.txt"]
+    for words in (demo, track, [*demo, "--classes", "dog", "wild boar"]):
+        assert __main__.main([str(word) for word in words]) == 2
+    assert told == [["cat", 16], ["cat", 16], ["dog", "wild boar"]]
 
 
 @pytest.mark.parametrize("text", ["", "detector = 'auto'", "cameras = 3", "[cameras]"])

@@ -22,6 +22,7 @@ from reidlib.model import distances
 
 SHORTEST = 5  # frames; a shorter track is too little to tell who it is
 BRIEF = 1.0  # seconds; a shorter stay is a glimpse, which makes no group and no person
+NEW = "new"  # in place of a label, of somebody whom nobody in the gallery resembles
 MISSED = -2  # in place of an identity where no box covers a person
 FORBIDDEN = 1e9  # the distance of two tracklets that cannot be one person
 
@@ -123,6 +124,25 @@ class Gallery:
     def load(cls, path: str | Path, index: str = "exact") -> Gallery:
         """Return the gallery that `save` wrote."""
         return cls(index).add(*read(path))
+
+
+def recognise(hits: pd.DataFrame, threshold: float, by: str = "label") -> pd.Series:
+    """Return who each query is: its nearest hit's label, or NEW beyond `threshold`; index query.
+
+    `hits` are as from `Gallery.search`, `by` is the column with the labels. The set is open:
+    somebody who is not in the gallery has a nearest hit too, and only its distance tells. Raises
+    ValueError for a threshold that is no cosine distance.
+
+    >>> gallery = Gallery().add([[1.0, 0.0], [0.0, 1.0]], ["Ann", "Bo"])
+    >>> recognise(gallery.search([[0.9, 0.1], [-1.0, 0.0]]), threshold=0.3).tolist()
+    ['Ann', 'new']
+    """
+    boxes.require(hits, ["query", "distance", by], "the table of hits")
+    if not 0 <= threshold <= 2:
+        raise ValueError(f"threshold is {threshold}; expected a cosine distance from 0 to 2")
+    nearest = hits.sort_values("distance", kind="stable").drop_duplicates("query")
+    nearest = nearest.set_index("query").sort_index()
+    return nearest[by].astype(object).where(nearest["distance"] <= threshold, NEW)
 
 
 def tracklets(

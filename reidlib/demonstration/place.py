@@ -44,6 +44,7 @@ class Site:
     travel: Mapping[tuple[str, str], float] = field(default_factory=dict)
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     detector: str = "auto"
+    classes: Sequence[str | int] | None = None
     features: str = "auto"
     threshold: float | None = None
     began: datetime | None = None

@@ -50,6 +50,8 @@ def describe(tool, kind: str) -> dict:
     about = {"name": name, "sha256": weights and assets.sha256(weights)}
     if kind == "features":
         about["threshold"] = getattr(tool, "threshold", None)
+    else:
+        about["classes"] = getattr(tool, "classes", None)
     return about
 
 

@@ -162,7 +162,10 @@ def verdict(ranked: pd.DataFrame, threshold: float | None, share: float = np.nan
         )
     hits, limit = int(ranked["hit"].sum()), f"below the threshold {threshold:.2f}"
     if not hits:
-        return f"No hit {limit}: the nearest of {tracks} is at {nearest:.2f}."
+        return (
+            f"No hit {limit}: the nearest of {tracks} is at {nearest:.2f}. By this threshold it is "
+            "a new individual, who is in none of them."
+        )
     answer = f"{hits} of {tracks} {limit}, the nearest at {nearest:.2f}."
     if np.isnan(share):
         return f"{answer} How many strangers would be, too few tracks tell."
@@ -262,7 +265,10 @@ def run(
     given = [picture, *map(results.film, cameras), results.path, results.path.with_suffix(".csv")]
     assets.refuse_overwriting(given, [page, table, *films])
     assets.check_writable(page)
-    find = None if box else detectors.load(detector or made.get("detector", {}).get("name", "auto"))
+    found_by, find = made.get("detector", {}), None
+    if not box:
+        name = detector or found_by.get("name", "auto")
+        find = detectors.load(name, classes=found_by.get("classes"))
     crop = person(image, find, box)
     ranked = rank(extractor([crop])[0], results, threshold)
     shown = _cards(ranked.head(SHOWN), results, films, threshold)

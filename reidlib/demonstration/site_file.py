@@ -22,7 +22,8 @@ from reidlib import assets
 from reidlib.collection import cameras, video
 from reidlib.demonstration import films, place, provenance
 
-KEYS = ["cameras", "overlap", "travel", "calibration", "detector", "features", "threshold"]
+KEYS = ["cameras", "overlap", "travel", "calibration", "detector", "classes", "features"]
+KEYS += ["threshold"]
 CAMERA_KEYS = ["video", "start", "truth", "ground", "masks"]
 TEMPLATE = Path(__file__).parent / "site.toml.jinja"
 WEIGHTS = (".pt", ".pth", ".onnx", ".xml")
@@ -73,6 +74,7 @@ def _site(said: dict, folder: Path) -> place.Site:
     site = place.Site(
         cameras={name: replace(found[name], start=starts[name]) for name in names},
         detector=_weights(said.get("detector", "auto"), folder, "detector"),
+        classes=_classes(said.get("classes")),
         features=_weights(said.get("features", "auto"), folder, "features"),
         threshold=kept_threshold(said).get("value"),
         began=began,
@@ -175,6 +177,13 @@ def kept_threshold(document: Mapping) -> dict:
     if "threshold" in document and not (_is_number(value) and 0 <= value <= 2):
         raise ValueError(f"threshold is {value!r}; expected a cosine distance from 0 to 2")
     return kept
+
+
+def _classes(said) -> list[str | int] | None:
+    names = isinstance(said, list) and all(type(name) in (str, int) for name in said)
+    if said is None or (names and said):
+        return said
+    raise ValueError(f'classes is {said!r:.60}; expected a list of names, such as ["cat", "dog"]')
 
 
 def _start(said, key: str) -> float | datetime:

@@ -44,10 +44,21 @@ SETTINGS = {
 
 
 class Detector:
-    """Finds people: ``detector(images)`` gives one table x1 y1 x2 y2 confidence an image."""
+    """Finds people: ``detector(images)`` gives one table x1 y1 x2 y2 confidence an image.
 
-    def __init__(self, name: str, infer: Infer, confidence: float = 0.25, nms: float = 0.7):
+    `classes` are what it finds in place of people, None: people.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        infer: Infer,
+        confidence: float = 0.25,
+        nms: float = 0.7,
+        classes: Sequence[str | int] | None = None,
+    ):
         self.name, self.confidence, self.nms, self._infer = name, confidence, nms, infer
+        self.classes = classes
 
     def raw(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return all person candidates of each image, float32 (N, 5): x1 y1 x2 y2 score.
@@ -86,6 +97,7 @@ def load(
     nms: float = 0.7,
     device: str = "auto",
     size: int | None = None,
+    classes: Sequence[str | int] | None = None,
 ) -> Detector:
     """Return a person detector by name or from a file of weights.
 
@@ -94,11 +106,12 @@ def load(
     `size` is the length of the longer side the network sees in pixels (640 unless the weights say
     otherwise). On a CPU, YOLO runs through OpenVINO with an input of the frame's shape, or of the
     one shape that a static export takes; with a GPU or `device` "cuda" or "mps", through torch;
-    boxes are the same.
+    boxes are the same. With `classes`, names or numbers of those that the weights know, such as
+    ["cat", "dog"], it finds these in place of people; boxes do not say which it was.
 
-    Raises ValueError for an unknown name, for a device that this machine lacks and for a file that
-    is not weights or cannot be right, FileNotFoundError for a missing file and assets.Unavailable
-    when weights would have to be downloaded and cannot be.
+    Raises ValueError for an unknown name or class, for a device that this machine lacks and for a
+    file that is not weights or cannot be right, FileNotFoundError for a missing file and
+    assets.Unavailable when weights would have to be downloaded and cannot be.
     """
     _check_thresholds(confidence, nms)
     if size is not None and not size >= 32:
@@ -108,7 +121,8 @@ def load(
     if device == "auto":
         device = "cuda" if assets.has_gpu() else "cpu"
     if name in TORCHVISION:
-        return Detector(name, _torchvision(name, device, size), confidence, nms)
+        infer = _torchvision(name, device, size, classes)
+        return Detector(name, infer, confidence, nms, classes)
     openvino = device == "cpu" and assets.has("openvino")
     path = _locate(name, openvino)
     if path.suffix == ".pt":
@@ -117,8 +131,11 @@ def load(
             path = _export(path)
     if name == "auto":
         name = "plaza" if path.stem.startswith("plaza") else path.stem
-    infer = yolo.openvino(path, size) if openvino else _ultralytics(path, device, size)
-    return Detector(name, infer, confidence, nms)
+    if openvino:
+        infer = yolo.openvino(path, size, classes)
+    else:
+        infer = _ultralytics(path, device, size, classes)
+    return Detector(name, infer, confidence, nms, classes)
 
 
 def _check_thresholds(confidence: float, nms: float) -> None:
@@ -302,14 +319,14 @@ def _export(path: Path) -> Path:
 # Ways to run a network: each returns a function from images to candidates (N, 5)
 
 
-def _ultralytics(path: Path, device: str, size: int | None) -> Infer:
+def _ultralytics(path: Path, device: str, size: int | None, wanted=None) -> Infer:
     model = _quiet_yolo(path)
-    person = yolo.person_class(yolo.class_names(model.names, path), path)
+    classes = yolo.classes_of(yolo.class_names(model.names, path), wanted, path)
 
     def infer(images):
         found = model.predict(
             [image[..., ::-1] for image in images],  # Ultralytics takes BGR arrays
-            conf=yolo.FLOOR, iou=1.0, max_det=3000, classes=[person], device=device,
+            conf=yolo.FLOOR, iou=1.0, max_det=3000, classes=classes, device=device,
             imgsz=size or model.overrides.get("imgsz", 640), verbose=False,
         )  # fmt: skip
         return [
@@ -319,11 +336,14 @@ def _ultralytics(path: Path, device: str, size: int | None) -> Infer:
     return infer
 
 
-def _torchvision(name: str, device: str, size: int | None) -> Infer:
+def _torchvision(name: str, device: str, size: int | None, wanted=None) -> Infer:
     import torch
     from torchvision.models import get_model, get_model_weights
 
-    url = get_model_weights(TORCHVISION[name]).DEFAULT.url
+    about = get_model_weights(TORCHVISION[name]).DEFAULT
+    url, known = about.url, enumerate(about.meta["categories"])
+    known = {number: each for number, each in known if each not in ("__background__", "N/A")}
+    classes = torch.tensor(yolo.classes_of(known, wanted, name), device=device)
     options = {"weights": None, "weights_backbone": None}
     if name == "fasterrcnn":
         options |= {"box_score_thresh": 0.05, "box_nms_thresh": 1.0, "box_detections_per_img": 1000}
@@ -339,9 +359,9 @@ def _torchvision(name: str, device: str, size: int | None) -> Infer:
     @torch.inference_mode()
     def infer(images):
         tensors = [torch.from_numpy(i.copy()).permute(2, 0, 1).to(device) / 255 for i in images]
-        people = [(r, r["labels"] == 1) for r in model(tensors)]  # COCO counts its classes from 1
+        found = [(r, torch.isin(r["labels"], classes)) for r in model(tensors)]
         return [
-            torch.cat([r["boxes"][p], r["scores"][p, None]], dim=1).cpu().numpy() for r, p in people
+            torch.cat([r["boxes"][p], r["scores"][p, None]], dim=1).cpu().numpy() for r, p in found
         ]
 
     return infer

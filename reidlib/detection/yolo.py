@@ -1,6 +1,7 @@
 """A YOLO network run by OpenVINO directly, without torch: its input and its output."""
 
 import ast
+import difflib
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,19 +15,19 @@ FLOOR = 0.01  # candidates below it are noise, and there are thousands of them
 Infer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
-def openvino(path: Path, size: int | None) -> Infer:
+def openvino(path: Path, size: int | None, wanted: Sequence | None = None) -> Infer:
     """Return a function from images to candidates (N, 5), run by OpenVINO on the CPU.
 
     A dynamic export sees each image in a rectangle of its shape, the longer side `size` pixels. A
     static one runs at the size, and with the number of images, that it was exported for. Either is
-    tried out first. Raises ValueError for a file that is no detector with a class "person", or
-    cannot be a right one.
+    tried out first. `wanted` is as for `classes_of`. Raises ValueError for a file that is no
+    detector of these classes, or cannot be a right one.
     """
     path = next(path.glob("*.xml")) if path.is_dir() else path
     model = assets.read_network(path)
     batch, fixed, output = _shapes(model, path)
     names, trained_size = _notes(model, path)
-    person = person_class(names or {0: "person"}, path)
+    classes = classes_of(names or {0: "person"}, wanted, path)
     if not _is_detection(output, names):
         raise ValueError(
             f"{path} gives numbers of shape {output}, which are not boxes with a score a class; "
@@ -65,7 +66,7 @@ def openvino(path: Path, size: int | None) -> Infer:
             request, shape, places = running.popleft()
             request.wait()
             for output, (scale, corner) in zip(request.get_output_tensor().data, places):
-                candidates = _decode(output, person)
+                candidates = _decode(output, classes)
                 candidates[:, :4] = (candidates[:, :4] - np.tile(corner, 2)) / scale
                 found.append(candidates)
             idle[shape].append(request)
@@ -222,12 +223,28 @@ def class_names(names: dict | list, path: Path) -> dict[int, str]:
     raise ValueError(f"{path} does not say what its classes are called; export again")
 
 
-def person_class(names: dict[int, str], path: Path) -> int:
-    """Return the number of the class "person", or of the only one; ValueError without either."""
-    for index, name in names.items():
-        if name == "person" or len(names) == 1:
-            return index
-    raise ValueError(f"{path} detects {', '.join(names.values())}; expected a class 'person'")
+def classes_of(names: dict[int, str], wanted: Sequence | None, source: Path | str) -> list[int]:
+    """Return the numbers of the classes `wanted`, each a name or a number; None: of people.
+
+    A network that knows one class only is taken to have been made for what is looked for. Raises
+    ValueError, which lists the classes known, for one that is not among them.
+    """
+    if wanted is None and len(names) == 1:
+        return list(names)
+    listed, found = ", ".join(names.values()), []
+    for word in ["person"] if wanted is None else map(str, wanted):
+        called = [number for number, name in names.items() if name == word]
+        called = called or [number for number in names if str(number) == word]
+        if not called and wanted is None:
+            raise ValueError(
+                f"{source} detects {listed}; expected a class 'person', or say which by --classes"
+            )
+        if not called:
+            near = difflib.get_close_matches(word, names.values(), 1)
+            hint = f", did you mean {near[0]!r}?" if near else ";"
+            raise ValueError(f"{source} knows no class {word!r}{hint} it knows {listed}")
+        found += called
+    return found
 
 
 # Into the network and out of it
@@ -243,11 +260,15 @@ def _letterbox(image: np.ndarray, height: int, width: int):
     return boxed, scale, (left, top)
 
 
-def _decode(output: np.ndarray, person: int) -> np.ndarray:
-    """Turn a YOLO output into candidates (N, 5): x1 y1 x2 y2 score in network pixels."""
+def _decode(output: np.ndarray, classes: list[int] | int) -> np.ndarray:
+    """Turn a YOLO output into candidates (N, 5): x1 y1 x2 y2 score in network pixels.
+
+    Candidates are those that look most like one of `classes`, with the score of that one.
+    """
     if output.shape[1] == 6:  # a head that needs no suppression: x1 y1 x2 y2 score class
-        return output[output[:, 5] == person, :5].copy()
-    output = output[:, output[4 + person] >= FLOOR].T  # rows: cx cy w h, then a score a class
-    output = output[output[:, 4:].argmax(axis=1) == person]
-    half = output[:, 2:4] / 2
-    return np.column_stack([output[:, :2] - half, output[:, :2] + half, output[:, 4 + person]])
+        return output[np.isin(output[:, 5], classes), :5].copy()
+    likely = output[4 + np.atleast_1d(classes)].max(axis=0) >= FLOOR
+    output = output[:, likely].T  # rows: cx cy w h, then a score a class
+    output = output[np.isin(output[:, 4:].argmax(axis=1), classes)]
+    half, score = output[:, 2:4] / 2, output[:, 4:].max(axis=1, initial=0)
+    return np.column_stack([output[:, :2] - half, output[:, :2] + half, score])
