@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reidlib.collection import cameras
-from reidlib.demonstration import ground_panels, plots, site_file
+from reidlib.collection import camera_plots, cameras
+from reidlib.demonstration import ground_panels, site_file
 
 VIEW = np.array([[60, -20, 100], [0, -10, 190], [0.0, 0.03, 1.0]])  # from metres to pixels
 PLAN = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 4.0], [0.0, 4.0]])
@@ -125,14 +125,14 @@ def test_without_a_site_file_the_lines_are_shown_and_a_full_disk_is_told(panel, 
 def test_the_static_twin_shows_the_same(table):
     points, image = seen(PLAN), np.full((200, 320, 3), 90, np.uint8)
     ground = cameras.ground_from_points(points, PLAN)
-    figure, sentence = plots.on_plan(image, table, 0, points, PLAN, ground)
+    figure, sentence = camera_plots.on_plan(image, table, 0, points, PLAN, ground)
     film, plan = figure.axes
     assert sentence.startswith("2 people in view. Who walks does so at 1.3 m/s")
     spots = [line.get_xydata() for line in plan.lines if line.get_marker() == "o"]
     assert np.allclose(np.concatenate(spots), [[0.5, 0], [1, 1]], atol=0.01)
     grid = film.lines[0].get_xydata()  # the plan's metres meet the points on the frame
     assert np.nanmin(np.linalg.norm(grid - points[2], axis=1)) < 0.5
-    _, alone = plots.on_plan(image, table, 0, points, PLAN)
+    _, alone = camera_plots.on_plan(image, table, 0, points, PLAN)
     assert alone == "2 people in view."
 
 

@@ -1,11 +1,11 @@
 """Figures of cameras: what they resolve at a distance, and the ground that they see."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from reidlib import style
+from reidlib import boxes, style
 from reidlib.collection import cameras
 from reidlib.collection.cameras import LEVELS
 
@@ -133,3 +133,92 @@ def box_heights(table: pd.DataFrame) -> style.Figure:
     ax.set(xlabel="predicted for 1.70 m, pixels", ylabel="height of the box, pixels")
     ax.legend(title="camera")
     return figure
+
+
+@style.styled
+def on_plan(
+    image: np.ndarray,
+    table: pd.DataFrame,
+    frame: int,
+    points,
+    plan,
+    ground: np.ndarray | None = None,
+    chosen: int | None = None,
+) -> tuple[style.Figure, str]:
+    """Show four points of the ground in a frame and on a plan, and people's feet; and a sentence.
+
+    `points` (pixels) and `plan` (metres), (4, 2) each, belong together, `ground` is what
+    cameras.ground_from_points makes of them: with it the plan's metres lie on the frame as a grid,
+    and the feet of `table`, one camera's boxes with frame, time and track, on the plan, those of
+    `frame` with their numbers. `chosen` is the point (0 to 3) that is being moved.
+    """
+    points, plan = np.asarray(points, float), np.asarray(plan, float)
+    figure, (film, map_) = style.axes(13, 5.2, 1, 2, width_ratios=[8, 5])
+    style.show(film, image)
+    limits = {"xlim": film.get_xlim(), "ylim": film.get_ylim()}
+    now = table[table["frame"] == frame]
+    sentence = f"{len(now)} people in view."
+    if ground is not None:
+        to_film = np.linalg.inv(ground)
+        grid = [_carried(line, to_film) for line in _metres(plan)]
+        film.plot(*_one_line(grid).T, color=style.SKY, lw=1, alpha=0.9)
+        places = cameras.on_ground(table[boxes.BOX].to_numpy(), {"ground": ground})
+        walked = table.assign(x=places[:, 0], y=places[:, 1])
+        paths = [path[["x", "y"]].to_numpy() for _, path in walked.groupby("track")]
+        map_.plot(*_one_line(paths).T, color=style.GREY, lw=0.8, alpha=0.5)
+        for row in walked[walked["frame"] == frame].dropna(subset=["x", "y"]).itertuples():
+            colour = style.colour(row.track)
+            film.plot((row.x1 + row.x2) / 2, row.y2, "o", color=colour, mec="white", ms=7)
+            map_.plot(row.x, row.y, "o", color=colour, mec=style.INK, ms=9)
+            map_.annotate(row.track, (row.x, row.y), (6, 4), textcoords="offset points", size=10)
+        sentence += _pace(walked)
+        # Feet far behind the points may be anywhere: the plan shows twice the points' width.
+        spread = np.ptp(plan, axis=0)
+        low, high = plan.min(axis=0) - spread, plan.max(axis=0) + spread
+        map_.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    for ax, corners in ((film, points), (map_, plan)):
+        ax.plot(*np.vstack([corners, corners[:1]]).T, color=style.ORANGE, lw=1.5, ls="--")
+        ax.plot(*corners.T, "s", color=style.ORANGE, mec=style.INK, ms=7)
+        for number, corner in enumerate(corners, 1):
+            label = {"size": 12, "weight": "bold", "bbox": style.LABEL, "color": style.INK}
+            ax.annotate(number, corner, (7, 7), textcoords="offset points", **label)
+    if chosen is not None:
+        film.axvline(points[chosen, 0], color=style.YELLOW, lw=0.8)
+        film.axhline(points[chosen, 1], color=style.YELLOW, lw=0.8)
+    film.set(**limits)
+    map_.set(aspect="equal", xlabel="metres", ylabel="metres")
+    return figure, sentence
+
+
+def _metres(plan: np.ndarray) -> list[np.ndarray]:
+    """Return lines on the plan, (40, 2) each, a metre or more apart, around its four points."""
+    low, high = np.floor(plan.min(axis=0)), np.ceil(plan.max(axis=0))
+    step = max(1.0, np.ceil((high - low).max() / 12))
+    x, y = (np.arange(a, b + step / 2, step) for a, b in zip(low, high))
+    along = np.linspace(0, 1, 40)[:, None]
+    across = [np.hstack([np.full((40, 1), at), y[0] + along * (y[-1] - y[0])]) for at in x]
+    return across + [np.hstack([x[0] + along * (x[-1] - x[0]), np.full((40, 1), at)]) for at in y]
+
+
+def _one_line(lines: Sequence[np.ndarray]) -> np.ndarray:
+    """Return many lines as one with gaps, which is drawn ten times as fast."""
+    gap = np.full((1, 2), np.nan)
+    return np.concatenate([gap, *(part for line in lines for part in (line, gap))])
+
+
+def _carried(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Return points (N, 2) carried by a homography; NaN where they lie behind the camera."""
+    carried = np.column_stack([points, np.ones(len(points))]) @ homography.T
+    scale = carried[:, 2:] * np.sign(np.median(carried[:, 2]))
+    return np.where(scale > 1e-9, carried[:, :2] / carried[:, 2:], np.nan)
+
+
+def _pace(walked: pd.DataFrame) -> str:
+    """Return how fast people walk on the plan, as a sentence; it tells whether metres are right."""
+    second = walked["time"].floordiv(1)
+    steps = walked.groupby([walked["track"], second])[["x", "y"]].mean().groupby("track").diff()
+    pace = np.hypot(steps["x"], steps["y"])
+    pace = pace[pace > 0.3]  # others stand
+    if pace.empty:
+        return ""
+    return f" Who walks does so at {pace.median():.1f} m/s, in the middle; 1.0 to 1.6 are usual."

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from reidlib import assets
-from reidlib.collection import cameras
-from reidlib.demonstration import plots, site_file
+from reidlib.collection import camera_plots, cameras
+from reidlib.demonstration import site_file
 from reidlib.panel import Panel
 
 # Where the points are before somebody has set them: shares of the frame, and metres.
@@ -72,7 +72,7 @@ class GroundPoints(Panel):
         except ValueError as reason:
             error = f"<b class='panel-error'>{html.escape(str(reason))}</b>"
         shown = self.stills[camera][frame], self.tables[camera], frame
-        figure, sentence = plots.on_plan(*shown, points, plan, ground, chosen=point)
+        figure, sentence = camera_plots.on_plan(*shown, points, plan, ground, chosen=point)
         return figure, error or sentence + self._left(camera)
 
     def _left(self, camera) -> str:
