@@ -390,6 +390,20 @@ def test_pickled_code_is_never_run(tmp_path):
             assert not target.exists()
 
 
+def test_what_others_allowed_is_not_run_either(tmp_path):
+    """Ultralytics, once it has read weights, leaves its classes allowed for the whole process."""
+    import torch
+
+    detectors._ultralytics(assets.data("weights", "plaza_detector.pt"), "cpu", None)
+    before = set(torch.serialization.get_safe_globals())
+    assert any("DetectionModel" in str(each) for each in before)
+    torch.save(list(checkpoints(tmp_path / "created"))[-1], tmp_path / "harmful.pt")
+    for _ in range(20):  # which of two classes of one name is taken is by chance
+        with pytest.raises(ValueError, match="read safely, and nothing in it was run"):
+            detectors._check_pickle(tmp_path / "harmful.pt")
+    assert set(torch.serialization.get_safe_globals()) == before
+
+
 def naming(module, name, argument, how):
     """Return a pickle that names module.name, whose name may have dots, and may use it."""
     head = b"\x80\x02}X\x05\x00\x00\x00model" + f"c{module}\n{name}\n".encode()

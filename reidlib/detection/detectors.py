@@ -216,8 +216,13 @@ def _check_pickle(path: Path) -> None:
         if foreign:
             raise ValueError(f"it names {foreign[0]}")
         layers = [(type("Mute", (Mute,), {}), name) for name in named]
-        with torch.serialization.safe_globals(layers):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        allowed = torch.serialization.get_safe_globals()  # by others, such as Ultralytics
+        torch.serialization.clear_safe_globals()  # or their class could be taken for a mute one
+        try:
+            with torch.serialization.safe_globals(layers):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+        finally:
+            torch.serialization.add_safe_globals(allowed)
         if _tensor_bytes(content) > assets.LIMIT + path.stat().st_size:
             raise ValueError("its tensors claim to be far larger than the file")
     except Exception as error:  # torch raises at least eight kinds, depending on the damage
