@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib import assets, boxes
-from reidlib.demonstration import place, provenance, site_file
+from reidlib.demonstration import place, provenance, sampling, site_file
 from reidlib.features import vectors as features
 from reidlib.model import distances, verification
 
@@ -253,7 +253,7 @@ def moments(kept: Sequence[tuple[int, np.ndarray]], count: int = 4) -> np.ndarra
     `kept` holds (frame, image) pairs, images of one size (H, W, 3); without any it is all grey.
     """
     if not kept:
-        return np.full((128, 64, 3), 128, np.uint8)
+        return np.full((*sampling.CROP[::-1], 3), 128, np.uint8)
     ordered = sorted(kept, key=lambda item: item[0])
     chosen = np.unique(np.linspace(0, len(ordered) - 1, count).round().astype(int))
     return np.hstack([ordered[i][1] for i in chosen])

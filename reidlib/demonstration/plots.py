@@ -131,7 +131,8 @@ def visitors(table: pd.DataFrame) -> style.Figure:
     seen = seen.reindex(hours).fillna(0)
     figure, ax = style.axes(7, 3.2)
     if len(hours) == 1:
-        bars = ax.bar([style.plain_text(camera) for camera in seen], seen.iloc[0], 0.6)
+        cameras = [style.plain_text(camera) for camera in seen]
+        bars = ax.bar(cameras, seen.iloc[0], 0.6, color=style.BLUE)
         ax.bar_label(bars, fmt="{:.0f}")
         ax.set(xlabel="camera", xlim=(-0.8, max(len(seen.columns), 3) - 0.2))
     else:

@@ -17,7 +17,7 @@ import pandas as pd
 import reidlib
 from reidlib import assets, style
 from reidlib.demonstration import counts as counting
-from reidlib.demonstration import matching, plots
+from reidlib.demonstration import matching, plots, sampling
 from reidlib.features import plots as feature_plots
 from reidlib.model import plots as model_plots
 from reidlib.model import ranking
@@ -69,7 +69,7 @@ def picture(crops: Mapping, row) -> np.ndarray:
     camera = row.camera if row.camera in crops else row.camera.removesuffix(LATE)
     kept = crops[camera].get(row.track, [])
     middle = (row.first + row.last) / 2
-    blank = (0, np.full((128, 64, 3), 128, np.uint8))
+    blank = (0, np.full((*sampling.CROP[::-1], 3), 128, np.uint8))
     _, image = min(kept, key=lambda item: abs(item[0] - middle), default=blank)
     return image
 

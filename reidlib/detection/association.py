@@ -12,6 +12,7 @@ FORBIDDEN = 1e6  # a cost that no assignment may take
 BOX_NOISE = 1 / 15  # heights by which a detected box misses the person, standard deviation
 START_SPEED = 1.0  # heights a second that somebody new may walk, standard deviation
 UNREST = 0.25  # heights a second by which a speed wanders within a second
+REACH, FASTEST = 0.5, 2.5  # heights that somebody lost may have moved at once, and a second
 SWAY = 0.1  # heights by which a box wanders within a second while the speed stays as it is
 
 

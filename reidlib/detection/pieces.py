@@ -10,11 +10,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from reidlib.detection.association import FORBIDDEN, Appearance, assign, centre_size
+from reidlib.detection.association import FASTEST, FORBIDDEN, REACH, Appearance, assign, centre_size
 from reidlib.detection.streaming import BLOCK
 
 WINDOW = 0.6  # seconds of a track that tell its speed, and how the person looks
 LONGEST, LONGEST_ALIKE = 2.0, 15.0  # gaps bridged by motion alone, and by appearance
+GROWTH = 0.3  # share by which a track may go on taller or smaller
 ALIKE = 0.3  # distance of `Appearance` up to which it is one person
 
 
@@ -143,11 +144,11 @@ def _cost_of_motion(pieces, before, after, size) -> tuple[np.ndarray, np.ndarray
     back = places[after, 0] - speeds[after, 0] * walk
     miss = np.linalg.norm(ahead - places[after, 0], axis=1)
     miss = (miss + np.linalg.norm(back - places[before, 1], axis=1)) / (2 * height)
-    possible = (np.abs(np.log(begins / ends)) < 0.3) & (gap > 0)
+    possible = (np.abs(np.log(begins / ends)) < GROWTH) & (gap > 0)
     if size is not None:
         leaving = places[before, 1] + speeds[before, 1] * np.clip(gap, 0, 5)[:, None] / 2
         possible &= ((leaving >= 0) & (leaving <= size)).all(axis=1)
     miss /= 0.5 + 0.3 * np.maximum(gap, 0)
     cost = np.where(possible & (gap <= LONGEST) & (miss < 1), miss, FORBIDDEN)
     far = np.linalg.norm(places[before, 1] - places[after, 0], axis=1) / height
-    return cost, possible & (gap <= LONGEST_ALIKE) & (far < 0.5 + 2.5 * np.maximum(gap, 0))
+    return cost, possible & (gap <= LONGEST_ALIKE) & (far < REACH + FASTEST * np.maximum(gap, 0))

@@ -24,7 +24,9 @@ import pandas as pd
 from reidlib import boxes
 from reidlib.boxes import BOX
 from reidlib.detection.association import (
+    FASTEST,
     FORBIDDEN,
+    REACH,
     Appearance,
     Confidence,
     assign,
@@ -42,6 +44,7 @@ from reidlib.detection.tracks import Scene, Track, embeddings_of, estimates, obs
 VALUES = pd.Index([*BOX, "confidence"])  # made once: pandas takes longer over it than a frame does
 CONFIDENT, CERTAIN = 0.7, 0.95  # shares of the usual confidence: to continue a track, to begin one
 FAINT_IOU = 0.5  # a faint box has to lie better: where nobody is, there are many of them
+GROWTH = 0.4  # share by which somebody lost may come back taller or smaller
 TWIN_IOU = 0.5  # a box that overlaps a tracked one by so much is a second box on one person
 
 
@@ -276,7 +279,7 @@ class Tracker:
         walked = np.linalg.norm(place[None, :, :2] - state[:, None, :2], axis=2) / height
         growth = np.abs(np.log(np.maximum(place[None, :, 3], 1) / height))
         unseen = np.array([[t.unseen] for t in tracks])
-        return (walked < 0.5 + 2.5 * unseen) & (growth < 0.4)
+        return (walked < REACH + FASTEST * unseen) & (growth < GROWTH)
 
     def _confirm(self, track: Track) -> None:
         """Give a new track an identity: that of a lost track that it continues, or a new one."""
