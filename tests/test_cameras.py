@@ -95,7 +95,7 @@ def test_cameras_that_cannot_be(tmp_path, change, message):
 
 
 SQUARE = [[0, 0], [4, 0], [4, 10], [0, 10]]
-SEEN = [[120, 340], [520, 340], [420, 150], [220, 150]]
+SEEN = [[120, 340], [520, 340], [370, 150], [270, 150]]  # the horizon is at y = 87
 
 
 def test_four_points_known_in_both_give_the_ground():

@@ -159,9 +159,10 @@ def ground_from_points(image, plan) -> np.ndarray:
     """
     image, plan = np.asarray(image, float), np.asarray(plan, float)
     for what, points in (("image", image), ("plan", plan)):
+        spread = np.ptp(points, axis=0).max()
         for a, b, c in itertools.combinations(points, 3):
-            height = abs(np.linalg.det([b - a, c - a])) / max(np.ptp(points, axis=0).max(), 1e-9)
-            if height < 0.01 * np.ptp(points, axis=0).max():
+            twice_its_area = abs(np.linalg.det([b - a, c - a]))
+            if twice_its_area <= 0.01 * spread**2:
                 raise ValueError(f"three of the four {what} points lie on a line; spread them out")
     to_plan, _ = cv2.findHomography(image, plan)
     third = np.column_stack([image, np.ones(4)]) @ to_plan[2]
