@@ -1,9 +1,11 @@
+import ast
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -21,6 +23,14 @@ from reidlib.model import networks
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
 COMMANDS += ("site", "search", "threshold", "forget", "evidence", "count")
+
+
+def test_no_kind_of_argument_is_defined_twice():
+    """The second would change what the first one's commands ask for, without a word."""
+    tree = ast.parse(Path(command_line.__file__).read_text("utf-8"))
+    assigned = [node.targets for node in tree.body if isinstance(node, ast.Assign)]
+    names = [target.id for targets in assigned for target in targets]
+    assert len(names) > 30 and len(names) == len(set(names))
 
 
 @pytest.fixture
