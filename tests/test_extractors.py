@@ -447,6 +447,15 @@ def test_files_come_back(tmp_path):
     assert not (tmp_path / "x.npz").exists()
 
 
+def test_names_that_are_numbers_or_look_like_nothing_stay_names(tmp_path):
+    names = ["01", "1e5", "NA", "True", "inf", "2024-05-01", "0"]
+    table = pd.DataFrame({name: names for name in ("camera", "label", "path", "part")})
+    vectors.write(tmp_path / "v.npz", VECTORS, table.assign(track=TRACKS))
+    read = vectors.read(tmp_path / "v.npz")[1]
+    assert read[table.columns].to_numpy().tolist() == table.to_numpy().tolist()
+    assert read["track"].tolist() == list(TRACKS)
+
+
 def test_damaged_feature_files(tmp_path):
     path, table = tmp_path / "v.npz", pd.DataFrame({"track": TRACKS})
     with pytest.raises(FileNotFoundError):

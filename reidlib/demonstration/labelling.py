@@ -224,7 +224,8 @@ def resume(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     if not Path(path).exists():
         return people.copy()
     try:
-        kept = pd.read_csv(path, dtype={"camera": str, "pid": "Int64"})
+        text = {"keep_default_na": False, "na_values": {"pid": [""]}}  # a camera may be called NA
+        kept = pd.read_csv(path, dtype={"camera": str, "pid": "Int64"}, **text)
     except (ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is no file of people: {assets.reason(error)}") from error
     boxes.require(kept, [*TRACK, "pid"], str(path))

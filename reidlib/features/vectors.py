@@ -73,6 +73,7 @@ def project(vectors: np.ndarray, how: str = "pca", seed: int = 0) -> np.ndarray:
 
 
 BLOCK = 4096  # rows written at a time
+NAMES = ("camera", "label", "path", "part")  # columns that hold text, even where it is a number
 
 
 def write(path: str | Path, vectors, table: pd.DataFrame) -> None:
@@ -104,7 +105,7 @@ def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
     path = Path(path).with_suffix(".npz")
     try:
         # Names such as NA, and numbers that begin with 0, stay what they are.
-        text = {"keep_default_na": False, "na_values": [""], "dtype": {"label": str}}
+        text = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(NAMES, str)}
         table = pd.read_csv(path.with_suffix(".csv"), **text)
         assets.check_archive(path)
         with np.load(path, allow_pickle=False) as content:
