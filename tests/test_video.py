@@ -261,6 +261,38 @@ def test_folders_of_frames(tmp_path):
         list(video.read(tmp_path))
 
 
+def test_images_of_several_sizes_are_said_once(tmp_path, recwarn):
+    for i in range(4):
+        image = picture(i) if i < 2 else picture(i)[::2, ::2]
+        encoding.write_image(tmp_path / f"{i}.png", image)
+    clip = video.open(tmp_path)
+    for _ in range(2):
+        assert [image.shape[:2] for _, _, image in clip.read()] == 2 * [(96, 160)] + 2 * [(48, 80)]
+    said = [str(warning.message) for warning in recwarn]
+    assert len(said) == 1 and "160x96: 2.png is 80x48" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "cameras"),
+    [
+        (["cam1_0001", "cam1_0002", "cam2_0001", "cam2_0002"], ["cam1_0001", "cam2_0001"]),
+        (["0001-C1", "0001-C2", "0002-C1", "0002-C2"], ["0001-C1", "0001-C2"]),
+        (["left_1", "left_2", "right_1", "right_2"], ["left_1", "right_1"]),
+        (["cam1_1", "cam1_2"], []),
+        (["cam1_2024-05-01T12-00-00.500", "cam1_2024-05-01T12-00-01.500"], []),
+        (["hall_12-00-00_1", "hall_12-00-00_2", "hall_12-00-01_1", "hall_12-00-01_2"], []),
+        (["a3", "a4", "b5", "b6"], []),
+        (["start_1", "1", "2", "3"], []),
+    ],
+)
+def test_frames_of_several_cameras_in_one_folder(tmp_path, recwarn, names, cameras):
+    for name in names:
+        encoding.write_image(tmp_path / f"{name}.png", picture(1))
+    assert len(list(video.read(tmp_path))) == len(names)
+    said = [str(warning.message) for warning in recwarn]
+    assert len(said) == bool(cameras) and all(name in said[0] for name in cameras)
+
+
 def test_a_folder_without_frames(tmp_path):
     with pytest.raises(ValueError, match=r"holds no frames; expected \.jpg or \.png"):
         video.read(tmp_path)

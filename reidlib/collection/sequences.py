@@ -13,6 +13,8 @@ from reidlib.collection.capture import DEFAULT_FPS
 
 INDEX = "frames.csv"  # what `video.extract` leaves beside its frames: frame, time, path
 INFO = "seqinfo.ini"  # what MOT Challenge has beside its frames: their rate, folder and number
+# A camera by its number in a file's name: cam1, c02, channel-3; what precedes it is no letter.
+CAMERA = re.compile(r"(?<![a-z])(c|cam|camera|ch|channel|kamera|kam|view)[ _-]?(\d+)")
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -38,10 +40,39 @@ def read(folder: Path, fps: float | None, say: Callable[[str], None]) -> tuple[p
     if info and len(paths) < info["frames"]:
         say(f"{images} holds {len(paths)} of the {info['frames']} frames that {INFO} names")
     paths.sort(key=_natural)
+    if len(cameras := cameras_named([path.stem for path in paths])) > 1:
+        say(
+            f"{images} seems to hold frames of {len(cameras)} cameras, by their names: "
+            f"{', '.join(cameras[:4])}; they are read as one video, one after the other, so give "
+            "each a folder of its own"
+        )
     rate = fps or (info["rate"] if info else DEFAULT_FPS)
     table = pd.DataFrame({"frame": np.arange(len(paths)), "path": [str(path) for path in paths]})
     table["time"] = table.frame / rate
     return table, rate
+
+
+def cameras_named(names: list[str]) -> list[str]:
+    """Return one name a camera if names of frames are those of several, else an empty list.
+
+    They are when names differ in letters, or in the number of a camera, and each kind has frames
+    of the same numbers, at least two. Other numbers that differ are times, or counts.
+
+    >>> cameras_named(["cam1_0001", "cam1_0002", "cam2_0001", "cam2_0002"])
+    ['cam1_0001', 'cam2_0001']
+    """
+    kinds: dict[tuple, dict[str, str]] = {}
+    for name in names:
+        number = CAMERA.search(name.lower())
+        rest = CAMERA.sub("", name.lower())
+        digits = re.findall(r"\d+", rest)
+        kind = re.sub(r"\d+", "", rest), number and int(number[2])
+        kinds.setdefault(kind, {})[digits[-1] if digits else ""] = name
+    if len(kinds) < 2 or any(len(frames) < 2 for frames in kinds.values()):
+        return []
+    shared = set.intersection(*(set(frames) for frames in kinds.values()))
+    alike = all(2 * len(shared) > len(frames) for frames in kinds.values())
+    return [min(frames.values()) for frames in kinds.values()] if alike else []
 
 
 def _natural(path: Path) -> str:

@@ -60,6 +60,7 @@ class Video:
         self.kind, self.name = capture.kind_of(source), display_name(source)
         self.live = self.kind in capture.LIVE
         self._said: set[str] = set()
+        self._size: tuple[int, int] | None = None  # of the first image of a folder that was read
 
     def __str__(self) -> str:
         return self.name
@@ -105,7 +106,7 @@ class Video:
         if self.kind == "folder":
             table, _ = self._frames
             rows = zip(table.frame.tolist(), table.time.tolist(), table.path)
-            frames = ((i, t, functools.partial(read_image, path)) for i, t, path in rows)
+            frames = ((i, t, functools.partial(self._image, path)) for i, t, path in rows)
         elif self.kind == "camera":
             webcam = capture.open_webcam(self.source)
             frames = capture.webcam_frames(webcam, self.name, self._say)
@@ -120,6 +121,19 @@ class Video:
     @functools.cached_property
     def _frames(self) -> tuple[pd.DataFrame, float]:
         return sequences.read(Path(self.source), self.fps, self._say)
+
+    def _image(self, path: str) -> np.ndarray:
+        """Return an image of a folder, as it is; say, once, that one has another size."""
+        image = read_image(path)
+        height, width = image.shape[:2]
+        self._size = self._size or (width, height)
+        if self._size != (width, height) and not any("another size" in text for text in self._said):
+            self._say(
+                f"{self.name} holds images of another size than the first, "
+                f"{self._size[0]}x{self._size[1]}: {Path(path).name} is {width}x{height}; boxes "
+                "are those of each image, so bring all to one size, or divide the folder"
+            )
+        return image
 
     def _recording(self) -> decoding.Recording:
         # Loads FFmpeg, which a folder or a webcam does not need.
