@@ -314,7 +314,11 @@ def check_writable(*paths: str | Path) -> None:
         try:
             _create(temporary, path)
         finally:
-            temporary.unlink(missing_ok=True)
+            try:
+                temporary.unlink(missing_ok=True)
+            except KeyboardInterrupt:
+                temporary.unlink(missing_ok=True)
+                raise
 
 
 def refuse_overwriting(
