@@ -34,8 +34,8 @@ class Gallery:
     hundreds of thousands of them (Malkov and Yashunin, 2018); that needs the package faiss-cpu.
 
     >>> gallery = Gallery().add([[1.0, 0.0], [0.0, 1.0]], ["Ann", "Bo"])
-    >>> gallery.search([[0.9, 0.1]], k=1)[["label", "distance"]].round(3).values.tolist()
-    [['Ann', 0.006]]
+    >>> gallery.search([[0.9, 0.1]], k=1)["label"].tolist()
+    ['Ann']
     """
 
     def __init__(self, index: str = "exact"):
