@@ -24,7 +24,7 @@ class GroundPoints(Panel):
     `stills` is camera to frame number to image, `tables` camera to its boxes (frame, time, track,
     x1..y2). With `site`, a site file, points that it has are shown first, and `keep` writes those
     of the camera on the screen into it. `points` and `plan` hold (4, 2) for each camera, `touched`
-    which of them somebody has set. A point is chosen by its number; arrow keys move a slider.
+    which of them somebody has set. Tab and Space choose a point, arrow keys move a slider.
     """
 
     def __init__(
@@ -48,8 +48,9 @@ class GroundPoints(Panel):
             self._draw,
             live=False,
             dpi=75,
-            camera=ipywidgets.Dropdown(options=list(stills)),
-            point=ipywidgets.Dropdown(options=[(f"point {n}", n - 1) for n in range(1, 5)]),
+            # Buttons, as JupyterLab takes the arrows up and down away from lists.
+            camera=_choice({name: name for name in stills}),
+            point=_choice({str(n + 1): n for n in range(4)}),
             x=ipywidgets.IntSlider(0, 0, 1, description="x, pixels"),
             y=ipywidgets.IntSlider(0, 0, 1, description="y, pixels"),
             east=ipywidgets.FloatText(step=0.1, description="x on the plan, m"),
@@ -128,3 +129,9 @@ class GroundPoints(Panel):
         where = "for the site file" if self.site is None else f"written to {self.site}"
         lines = html.escape("\n".join([f"[cameras.{camera}]", *written]))
         self.lines.value = f"{html.escape(where)}:<pre>{lines}</pre>"
+
+
+def _choice(options: Mapping) -> ipywidgets.ToggleButtons:
+    buttons = ipywidgets.ToggleButtons(options=list(options.items()))
+    buttons.style.button_width = "auto"
+    return buttons
