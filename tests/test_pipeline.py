@@ -528,3 +528,13 @@ def test_heads_are_blurred_in_films_and_crops_and_features_stay_as_they_were(pla
         clip = pipeline.clips([source])[0]
         pipeline.follow(clip, detector, extractor)
         pipeline.run([clip], tmp_path / "late", blur=True)
+
+
+def test_a_clip_knows_its_times_without_looking_through_its_boxes_each_time(monkeypatch, tmp_path):
+    clip = pipeline.Clip("a", tmp_path, about=None)
+    calls, unique = [], np.unique
+    monkeypatch.setattr(np, "unique", lambda *a, **k: calls.append(1) or unique(*a, **k))
+    clip.table = pd.DataFrame({"frame": [0, 0, 4], "time": [1.0, 1.0, 3.0]})
+    assert [clip.at(frame) for frame in (0, 2, 4)] == [1, 2, 3] and len(calls) == 1
+    clip.table = clip.table.assign(time=[5.0, 5.0, 7.0])
+    assert clip.at(2) == 6

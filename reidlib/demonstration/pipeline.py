@@ -53,6 +53,7 @@ class Clip:
     masks: Sequence[np.ndarray] = ()  # where nobody counts, as for place.outside
     blur: float = 0.0  # share of a box, from the top, that is blurred in all that is shown
     heads: pd.DataFrame | None = None  # where, besides at `table`
+    clock: tuple = (None, None, None)  # a table, its frames and their times, for `at`
 
     def at(self, frame) -> np.ndarray | float:
         """Return when frames, one or many, were taken, in seconds of the common clock.
@@ -63,11 +64,11 @@ class Clip:
         if self.table is None or self.table.empty:
             stamps = [(i, at) for i, at, _ in video.read(self.path, stop=self.about.frames)]
             frames, times = np.array(stamps, float).T
-            times = times + self.start
-        else:
-            frames, times = self.table["frame"].to_numpy(), self.table["time"].to_numpy()
-        frames, first = np.unique(frames, return_index=True)
-        return np.interp(frame, frames, times[first])
+            return np.interp(frame, frames, times + self.start)
+        if self.clock[0] is not self.table:  # hours have millions of boxes, and are asked often
+            frames, first = np.unique(self.table["frame"].to_numpy(), return_index=True)
+            self.clock = self.table, frames, self.table["time"].to_numpy()[first]
+        return np.interp(frame, *self.clock[1:])
 
 
 def clips(
