@@ -441,3 +441,11 @@ def test_png_size_follows_dpi():
     )
     assert large.shape[1] == pytest.approx(2 * small.shape[1], abs=4)
     assert io.BytesIO(style.encode(figure, "jpeg")).read(2) == b"\xff\xd8"
+
+
+def test_a_time_line_of_a_crowd_numbers_as_many_as_can_be_read():
+    start = np.arange(1000.0)
+    rows = pd.DataFrame({"camera": "door", "start": start, "end": start + 3})
+    ax = demonstration_plots.who_was_where(rows.assign(identity=np.arange(1, 1001))).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()][:2] == ["1", "11"]
+    assert len(ax.get_yticks()) == 100 and len(ax.patches) == 1000

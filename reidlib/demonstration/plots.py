@@ -16,6 +16,7 @@ from reidlib.demonstration.saliency import importance
 from reidlib.model import plots as model_plots
 
 # Patterns of cameras in a time line; more cameras than patterns bear their names on the bars.
+MOST_NAMED = 100  # people whose number stands beside a time line
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "||||", "oo", "----", "++", "**")
 
 SHOWN = 9  # of the tracklets that a search finds
@@ -92,6 +93,7 @@ def who_was_where(tracklets: pd.DataFrame) -> style.Figure:
     rows = {person: row for row, person in enumerate(first.index)}
     cameras = sorted(tracklets["camera"].astype(str).unique())
     patterns = dict(zip(cameras, HATCHES * (1 + len(cameras) // len(HATCHES))))
+    step = -(-len(rows) // MOST_NAMED)  # more numbers than fit would take minutes, and hide all
     lane = 0.84 / len(cameras)
     height = np.clip(0.17 * len(cameras) * len(rows) + 1.5, 2.8, 11)
     figure, ax = style.axes(10, height)
@@ -105,10 +107,10 @@ def who_was_where(tracklets: pd.DataFrame) -> style.Figure:
         ax.barh(y, max(right - left, shortest), lane * 0.9, left=left, lw=0.8, **look)
         if len(cameras) > len(HATCHES):
             ax.text(left, y, f" {camera}", va="center", size=7, clip_on=True)
-    for row in range(1, len(rows), 2):
+    for row in range(1, len(rows) if step == 1 else 0, 2):
         ax.axhspan(row - 0.5, row + 0.5, color=style.GREY, alpha=0.12, lw=0, zorder=0)
     axis.label(ax)
-    ax.set_yticks(range(len(rows)), [str(person) for person in rows])
+    ax.set_yticks(range(0, len(rows), step), [str(person) for person in list(rows)[::step]])
     ax.set(ylabel="person", ylim=(len(rows) - 0.5, -0.5), title="Who was where, and when")
     ax.grid(False, axis="y")
     if len(cameras) > 1:
