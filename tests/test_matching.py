@@ -463,3 +463,11 @@ def test_sparse_truth_is_scored_over_all_cameras_on_the_frames_that_it_labels():
     assert matching.evaluate(truth, tracks)["false_positives"] == 2  # labelled, and empty
     explained = matching.explain_count(truth, tracks.assign(track=tracks["identity"]))
     assert [explained[key] for key in REASONS] == [2, 2, 0, 0, 0, 0, 0]
+
+
+def test_more_tracklets_than_memory_holds_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(place, "MOST", 3)
+    table = pd.DataFrame({"camera": "a", "start": np.arange(4.0), "end": np.arange(4.0) + 0.5})
+    assert len(matching.link(table[:3], np.eye(3), threshold=0.1)) == 3
+    with pytest.raises(ValueError, match="4 tracklets.* 3 at a time are the most: give fewer hour"):
+        matching.link(table, np.eye(4), threshold=0.1)

@@ -204,7 +204,8 @@ def link(
 
     Clusters grow up to an average distance of `threshold`; an extractor's own suits best. Without
     one it comes from the data: people seen at once show how near strangers get. A tracklet with a
-    NaN vector stays alone. Raises ValueError for missing columns and lengths that differ.
+    NaN vector stays alone. Raises ValueError for missing columns, lengths that differ, and more
+    than `place.MOST` tracklets.
     """
     boxes.require(tracklets, ["camera", "start", "end"], "the table of tracklets")
     if not len(tracklets) and not len(vectors):
@@ -221,7 +222,8 @@ def link(
     known = np.isfinite(vectors).all(axis=1)
     vectors = np.where(known[:, None], vectors, 0).astype(np.float32)
     impossible = place.apart_in_time(tracklets, overlap, travel)
-    pairwise = np.maximum(distances.distances(vectors, vectors), 0)
+    pairwise = distances.distances(vectors, vectors)
+    np.maximum(pairwise, 0, out=pairwise)
     if threshold is None:
         threshold = _threshold(pairwise[np.ix_(known, known)], impossible[np.ix_(known, known)])
     if positions is not None:

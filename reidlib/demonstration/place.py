@@ -12,6 +12,7 @@ import numpy as np
 
 from reidlib.boxes import BOX
 
+MOST = 20_000  # tracklets at a time: each pair of them takes 20 bytes to link, so 8 GB
 ENDS = 1.0  # seconds at the ends of a path over which a place is averaged
 CONVINCING = 1.0  # seconds of walking together after which place weighs half
 
@@ -123,10 +124,19 @@ def named(pairs) -> str:
 
 
 def apart_in_time(tracklets, overlap, travel) -> np.ndarray:
-    """Return which pairs (N, N) cannot be one person, going by cameras and times."""
+    """Return which pairs (N, N) cannot be one person, going by cameras and times.
+
+    Raises ValueError for more than `MOST` tracklets.
+    """
+    if len(tracklets) > MOST:
+        raise ValueError(
+            f"{len(tracklets)} tracklets; each is compared with each, in 20 bytes a pair, so "
+            f"{MOST} at a time are the most: give fewer hours, or fewer cameras, at a time"
+        )
     camera = tracklets["camera"].to_numpy()
     start, end = tracklets["start"].to_numpy(float), tracklets["end"].to_numpy(float)
-    gap = np.maximum(start[:, None] - end, start - end[:, None])  # negative: at the same time
+    gap = start[:, None] - end
+    gap = np.maximum(gap, gap.T)  # negative: at the same time
     same = camera[:, None] == camera
     impossible = same & (gap <= 0)
     if overlap is not None:
