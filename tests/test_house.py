@@ -23,8 +23,8 @@ COMMANDS = {"command_line", "commands", "footage_commands", "commands_after", "_
 # downloads, saved files and interruptions that end well took 310. A search by a picture and what
 # made a result 420, counts with their error and the page of evidence 450, a moving camera 60.
 # Clocks and overlap that the footage itself tells, and four points kept in a site file, took 190;
-# the panel that sets them, with its figure, 250 of the rest; classes that are not people, and
-# counts on the report's page, 110.
+# the panel that sets them, with its figure, 210 of the rest; classes that are not people, and
+# counts on the report's page, 110, and 35 of the rest.
 TAUGHT_BUDGET, REST_BUDGET = 12_080, 3_920
 
 
