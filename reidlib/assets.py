@@ -315,7 +315,9 @@ def check_writable(*paths: str | Path) -> None:
             _create(temporary, path)
         finally:
             try:
-                temporary.unlink(missing_ok=True)
+                # A read-only file system refuses that as well, and would hide our own sentence.
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
             except KeyboardInterrupt:
                 temporary.unlink(missing_ok=True)
                 raise

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import pickle
@@ -412,3 +413,13 @@ assert not asked and threading.active_count() == 1, (asked, threading.enumerate(
         name: value for name, value in os.environ.items() if name not in ("CI", "YOLO_OFFLINE")
     }
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_read_only_file_system_is_told_by_the_name_that_was_given(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", "a temporary name")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match=r"cannot write .*t\.txt: Read-only.*choose another output"):
+        assets.check_writable(tmp_path / "t.txt")
