@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from stand_ins import in_white
 
 from reidlib import __main__, assets, command_line
 from reidlib.collection import capture, encoding, formats, plots, video
@@ -72,17 +73,7 @@ def people(tmp_path):
 @pytest.fixture
 def detector(monkeypatch):
     """Stand in for a network: whatever is nearly white is a person."""
-
-    def find(images):
-        tables = []
-        for image in images:
-            y, x = np.nonzero(image.min(axis=2) > 200)
-            rows = [(x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9)] if len(x) > 20 else []
-            columns = ["x1", "y1", "x2", "y2", "confidence"]
-            tables.append(pd.DataFrame(rows, columns=columns, dtype=float))
-        return tables
-
-    monkeypatch.setattr(detectors, "load", lambda *_, **__: find)
+    monkeypatch.setattr(detectors, "load", lambda *_, **__: in_white)
 
 
 @pytest.fixture

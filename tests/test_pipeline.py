@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from stand_ins import by_colour as detector
 
 from reidlib import boxes
 from reidlib.collection import encoding, formats, video
@@ -16,6 +17,7 @@ from reidlib.demonstration import (
     labelling,
     matching,
     pipeline,
+    provenance,
     report,
     sampling,
     summary,
@@ -45,18 +47,7 @@ def paint(path, people, frames=30):
     return path
 
 
-def detector(images):
-    """Find the people by their colour: saturated pixels, one box a hue."""
-    tables = []
-    for image in images:
-        rows = []
-        for channel in range(3):
-            others = np.delete(image.astype(int), channel, axis=2).max(axis=2)
-            y, x = np.nonzero(image[..., channel] > others + 60)
-            if len(x) > 50:
-                rows.append((x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9))
-        tables.append(pd.DataFrame(rows, columns=[*boxes.BOX, "confidence"], dtype=float))
-    return tables
+
 
 
 def extractor(images):
@@ -419,7 +410,7 @@ def test_json_is_plain(tmp_path):
         3: [np.int64(2), None, True],
         "p": tmp_path,
     }
-    summary.write_json(tmp_path / "a.json", values)
+    provenance.write_json(tmp_path / "a.json", values)
     kept = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert kept == {"a": 0.1235, "b": None, "3": [2, None, True], "p": str(tmp_path)}
 
@@ -427,7 +418,7 @@ def test_json_is_plain(tmp_path):
 def test_arrays_are_lists_in_json(tmp_path):
     values = {"a": np.arange(3), "b": np.array([[0.5, np.nan]]), "c": np.bool_(True), "d": {4}}
     values["e"] = pd.Series([1.25])
-    summary.write_json(tmp_path / "a.json", values)
+    provenance.write_json(tmp_path / "a.json", values)
     kept = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert kept == {"a": [0, 1, 2], "b": [[0.5, None]], "c": True, "d": [4], "e": [1.25]}
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from stand_ins import by_colour
 
 from reidlib import __main__, assets
 from reidlib.boxes import BOX
@@ -19,25 +20,11 @@ from reidlib.features import extractors, vectors
 RED, GREEN, BLUE = (220, 40, 40), (40, 200, 40), (40, 40, 220)
 
 
-def find(images):
-    """Find the people by their colour: saturated pixels, one box a hue."""
-    tables = []
-    for image in images:
-        rows = []
-        for channel in range(3):
-            others = np.delete(image.astype(int), channel, axis=2).max(axis=2)
-            y, x = np.nonzero(image[..., channel] > others + 60)
-            if len(x) > 50:
-                rows.append((x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9))
-        tables.append(pd.DataFrame(rows, columns=[*BOX, "confidence"], dtype=float))
-    return tables
-
-
 @pytest.fixture
 def detector(monkeypatch):
     """Stand in for a network, whatever it is called."""
     asked = []
-    monkeypatch.setattr(detectors, "load", lambda name="auto", **_: asked.append(name) or find)
+    monkeypatch.setattr(detectors, "load", lambda name="auto", **_: asked.append(name) or by_colour)
     return asked
 
 
@@ -61,7 +48,7 @@ def made(tmp_path_factory):
     clips = pipeline.clips([door, yard], starts=[0.0, 7.5])
     extractor = extractors.load("histogram")
     extractor.threshold = 0.1
-    pipeline.run(clips, folder / "demo", detector=find, extractor=extractor)
+    pipeline.run(clips, folder / "demo", detector=by_colour, extractor=extractor)
     return folder
 
 
@@ -105,9 +92,14 @@ def test_the_person_is_found_in_both_cameras(results, detector, tmp_path, capsys
 
 def test_the_detector_looks_for_the_classes_that_made_the_results(results, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(detectors, "load", lambda *name, **told: asked.append((name, told)) or find)
+
+    def load(*name, **told):
+        asked.append((name, told))
+        return by_colour
+
+    monkeypatch.setattr(detectors, "load", load)
     made = json.loads((results / "features.json").read_text())
-    cats = detectors.Detector("yolo11n", find, classes=["cat"])
+    cats = detectors.Detector("yolo11n", by_colour, classes=["cat"])
     made["detector"] = provenance.describe(cats, "detector")
     (results / "features.json").write_text(json.dumps(made))
     search.run(picture(tmp_path / "red.png", RED), results, tmp_path / "found")

@@ -327,7 +327,7 @@ def run(
         },
         "seconds": seconds,
     }
-    summary.write_json(out / "metrics.json", metrics)
+    provenance.write_json(out / "metrics.json", metrics)
     report.write_report(out / "report.html", found, rows, metrics, made, pictures)
     return metrics
 

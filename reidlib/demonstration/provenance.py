@@ -5,12 +5,15 @@ that was chosen for it. So features.npz has a features.json, for whoever goes on
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from reidlib import assets
-from reidlib.demonstration import summary
 from reidlib.demonstration.place import Camera
 
 # The bundled networks exist in two forms each, of which one is looked at.
@@ -81,7 +84,7 @@ def write(features: Path, detector, extractor, cameras: Mapping[str, Camera], be
         for name, camera in cameras.items()
         if os.path.exists(camera.video)  # not an address, which may hold a password
     }
-    summary.write_json(features.with_suffix(".json"), made)
+    write_json(features.with_suffix(".json"), made)
 
 
 def read(features: Path) -> dict:
@@ -121,3 +124,21 @@ def check_same(made: Mapping, extractor, path: Path) -> None:
             f"{path} was made with the features {marks[0]}, these are {marks[1]}; vectors of two "
             "networks cannot be compared, so give the first or run demo again"
         )
+
+
+def write_json(path: str | Path, values: Mapping) -> None:
+    """Write numbers as JSON, NumPy's as Python's and NaN as null."""
+
+    def plain(value):
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, np.generic | np.ndarray | pd.Series):
+            value = value.tolist()
+        if isinstance(value, list | tuple | set | frozenset):
+            return [plain(item) for item in value]
+        if isinstance(value, float):
+            return round(value, 4) if math.isfinite(value) else None
+        return value if isinstance(value, int | bool | type(None)) else str(value)
+
+    with assets.atomic(path) as temporary:
+        temporary.write_text(json.dumps(plain(values), indent=1), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import json
 import math
 import platform
 import time
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import reidlib
-from reidlib import assets, style
+from reidlib import style
 from reidlib.demonstration import counts as counting
 from reidlib.demonstration import matching, plots, sampling
 from reidlib.features import plots as feature_plots
@@ -279,21 +278,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found | {"machine": f"{platform.system()} {platform.machine()}"}
-
-
-def write_json(path: str | Path, values: Mapping) -> None:
-    """Write numbers as JSON, NumPy's as Python's and NaN as null."""
-
-    def plain(value):
-        if isinstance(value, Mapping):
-            return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, np.generic | np.ndarray | pd.Series):
-            value = value.tolist()
-        if isinstance(value, list | tuple | set | frozenset):
-            return [plain(item) for item in value]
-        if isinstance(value, float):
-            return round(value, 4) if math.isfinite(value) else None
-        return value if isinstance(value, int | bool | type(None)) else str(value)
-
-    with assets.atomic(path) as temporary:
-        temporary.write_text(json.dumps(plain(values), indent=1), encoding="utf-8")
