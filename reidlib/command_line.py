@@ -327,6 +327,7 @@ Epochs = Annotated[int, option("N", "Passes over the data.", parser=whole_number
 Labels = Annotated[Path, option("PAIRS.csv", "Blind labels of these results.", parser=path)]
 Wanted = Annotated[float, option("R", "The wanted false match rate.", "--fmr", parser=number)]
 Test = Annotated[bool, typer.Option("--test", help="Try the threshold that the site file has.")]
+Centre = Annotated[bool, typer.Option("--centre", help="Also with each camera's mean taken off.")]
 Rerank = Annotated[bool, typer.Option("--rerank", help="Also with k-reciprocal re-ranking.")]
 SameCamera = Annotated[
     bool, typer.Option("--same-camera", help="Let matches from the query's own camera count.")

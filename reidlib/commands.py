@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from reidlib.collection import datasets, video
     from reidlib.model import ranking
 
-ROWS = 6  # queries in the rank grid
-
 program = cli.Program()
 
 
@@ -171,7 +169,7 @@ def extract(
     from reidlib.collection import annotation, datasets, formats, video
     from reidlib.demonstration import place, provenance
     from reidlib.detection import detectors, tracking
-    from reidlib.features import extractors, vectors
+    from reidlib.features import extractors, real_people, vectors
 
     out = out.with_suffix(".npz")
     crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
@@ -180,6 +178,7 @@ def extract(
     written = [out, out.with_suffix(".csv"), out.with_suffix(".json")]
     check(source, tracks, detector, features, targets=written)
     extractor, find = extractors.load(features), None
+    real_people.advise(extractor.name, [source] if clip else [])
     if tracks:
         table = formats.read_mot(tracks)
         if table.empty:
@@ -249,6 +248,7 @@ def evaluate(
     dataset: cli.Dataset,
     model: cli.Model = "auto",
     rerank: cli.Rerank = False,
+    centre: cli.Centre = False,
     same_camera: cli.SameCamera = False,
 ) -> str:
     """Score a model on a data set: rank-1, mAP, mINP.
@@ -263,9 +263,12 @@ def evaluate(
     data, extractor = _dataset(dataset, same_camera), extractors.load(model)
     query, gallery = (extractors.embed(part, extractor) for part in (data.query, data.gallery))
     results = {"as embedded": ranking.score(query, gallery, data)}
+    if centre:
+        results["cameras centred"] = ranking.score(query, gallery, data, centre=True)
     if rerank:
-        reranked = distances.rerank(query, gallery)
-        results["re-ranked"] = ranking.evaluate_distances(reranked, *data.labels)
+        results["re-ranked"] = ranking.evaluate_distances(
+            distances.rerank(query, gallery), *data.labels
+        )
     table = pd.DataFrame({name: result.summary() for name, result in results.items()}).T
     for column, metric in (("rank-1", "rank1"), ("mAP", "mAP")):
         ends = [result.interval(metric) for result in results.values()]
@@ -375,10 +378,7 @@ def _scores(result: "ranking.Result") -> str:
 
 
 def _rank_grid(data: "datasets.Dataset", result: "ranking.Result", order, nearest, name: str):
-    """Draw the rankings of some queries, from the best to the worst: as fair as the score.
-
-    `order` and `nearest` are gallery rows and distances (Q, k) as from distances.top.
-    """
+    """Draw some queries' rankings, from best to worst; `order`, `nearest` as of distances.top."""
     import numpy as np
 
     from reidlib.collection import datasets
@@ -387,7 +387,7 @@ def _rank_grid(data: "datasets.Dataset", result: "ranking.Result", order, neares
     query_pids, _, gallery_pids, _ = data.labels
     counted = np.flatnonzero(np.isfinite(result.ap))
     by_score = counted[np.argsort(-result.ap[counted], kind="stable")]
-    shown = by_score[np.linspace(0, len(by_score) - 1, min(ROWS, len(by_score))).astype(int)]
+    shown = by_score[np.linspace(0, len(by_score) - 1, min(6, len(by_score))).astype(int)]
     found = [order[i][order[i] >= 0] for i in shown]
     return plots.rank_grid(
         datasets.read_images(data.query["path"].iloc[shown]),

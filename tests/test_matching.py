@@ -153,6 +153,15 @@ def test_links_people_across_cameras_by_appearance():
     assert again.tolist() == identities[shuffled].tolist()
 
 
+def test_linking_with_each_cameras_mean_taken_off():
+    vectors, who = people(12, 3, 0.1)
+    tint = np.repeat(np.eye(3, vectors.shape[1]), 12, axis=0)  # a direction for each camera
+    table = rows(*[(f"c{i // 12 + 1}", i, i % 12, i % 12 + 3.5) for i in range(36)])
+    seen = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) + tint
+    assert not agree(matching.link(table, seen, threshold=0.6), who)
+    assert agree(matching.link(table, seen, threshold=0.6, centre=True), who)
+
+
 def test_nobody_is_twice_in_one_camera_at_once():
     twins = np.tile([[1.0, 0]], (3, 1))
     together = rows(("c1", 1, 0, 5), ("c1", 2, 4, 9), ("c2", 1, 20, 30))

@@ -1,5 +1,7 @@
 """Ranking against plain loops that follow the protocol word by word."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -256,6 +258,25 @@ def test_distances_and_top():
         [[1.0, 0]], [[1.0, 0], [0, 1]], 5, junk=np.array([[True, False]])
     )
     assert indices.tolist() == [[1, -1]] and np.isinf(nearest[0, 1])
+
+
+def test_centring_takes_off_what_a_camera_adds():
+    rng = np.random.default_rng(3)
+    people, cameras = np.repeat(np.arange(40), 4), np.tile([1, 1, 2, 2], 40)
+    looks = rng.normal(size=(40, 16))[people] + 0.2 * rng.normal(size=(160, 16))
+    tint = 4 * np.eye(3, 16)
+    seen = distances.unit(looks + tint[cameras])
+    split = SimpleNamespace(labels=(people[::2], cameras[::2], people[1::2], cameras[1::2]))
+    plain = ranking.score(seen[::2], seen[1::2], split)
+    centred = ranking.score(seen[::2], seen[1::2], split, centre=True)
+    assert plain.cmc[0] < 0.7 and centred.cmc[0] > 0.9
+    rows = distances.centred(seen, cameras, few=0)
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1)
+    # With one camera nothing but the mean of all is lost, and few or many is the same.
+    alone = distances.centred(seen, np.ones(160))
+    assert alone == pytest.approx(distances.centred(seen, np.ones(160), few=0))
+    with pytest.raises(ValueError, match="cameras of shape"):
+        distances.centred(seen, cameras[:-1])
 
 
 def test_top_needs_at_least_one():

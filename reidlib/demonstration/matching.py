@@ -187,6 +187,7 @@ def link(
     reach: float = 1.5,
     speed: float = 3.0,
     brief: float = BRIEF,
+    centre: bool = False,
 ) -> np.ndarray:
     """Return the identity of each tracklet, (N,) whole numbers from 1 by first appearance.
 
@@ -196,16 +197,15 @@ def link(
     such constraint). `travel` gives the least seconds between two cameras. `positions` holds for
     each tracklet an array (boxes, 3) of time, x, y in metres on the ground: those seen at once must
     be within `reach` metres, and count as nearer the closer they are and the longer it lasts;
-    nobody is faster than `speed` metres a second.
+    nobody is faster than `speed` metres a second. `centre` is as for `ranking.score`.
 
     Tracklets shorter than `brief` seconds found no group: each joins the nearest group of longer
     ones in the end, by the same rule, or stays alone. A glimpse is mostly somebody half hidden, and
     as a member of equal right it would pull groups apart.
 
     Clusters grow up to an average distance of `threshold`; an extractor's own suits best. Without
-    one it comes from the data: people seen at once show how near strangers get. A tracklet with a
-    NaN vector stays alone. Raises ValueError for missing columns, lengths that differ, and more
-    than `place.MOST` tracklets.
+    one it comes from the data: people seen at once show how near strangers get. Who has a NaN
+    vector stays alone. Raises ValueError for missing columns, lengths that differ, too many rows.
     """
     boxes.require(tracklets, ["camera", "start", "end"], "the table of tracklets")
     if not len(tracklets) and not len(vectors):
@@ -214,13 +214,15 @@ def link(
     timed = np.isfinite(tracklets[["start", "end"]].to_numpy(float)).all()
     if vectors.ndim != 2 or len(tracklets) != len(vectors) or not timed:
         raise ValueError(
-            f"{len(tracklets)} tracklets, vectors of shape {vectors.shape}; expected a start and "
-            "an end in seconds, and a vector (D,), for each"
+            f"{len(tracklets)} tracklets, vectors of shape {vectors.shape}; expected (D,), a start "
+            "and an end in seconds for each"
         )
     if len(tracklets) < 2:
         return np.ones(len(tracklets), int)
     known = np.isfinite(vectors).all(axis=1)
     vectors = np.where(known[:, None], vectors, 0).astype(np.float32)
+    if centre:
+        vectors[known] = distances.centred(vectors[known], tracklets["camera"][known])
     impossible = place.apart_in_time(tracklets, overlap, travel)
     pairwise = distances.distances(vectors, vectors)
     np.maximum(pairwise, 0, out=pairwise)

@@ -28,7 +28,7 @@ from reidlib.demonstration import (
 )
 from reidlib.detection import detectors, scores, tracking
 from reidlib.detection.pieces import blocks
-from reidlib.features import extractors, vectors
+from reidlib.features import extractors, real_people, vectors
 
 COUNTS, PAIRS = "counts.csv", "pairs.csv"  # visitors a camera and hour; labels, if there are any
 
@@ -295,6 +295,7 @@ def run(
     assets.refuse_overwriting(given, _outputs(found, out))
     assets.check_writable(out / "report.html")
     detector, extractor = detector or detectors.load(), extractor or extractors.load()
+    real_people.advise(getattr(extractor, "name", "custom"), [clip.path for clip in found])
     threshold = getattr(extractor, "threshold", None)
     seconds: dict[str, float] = {}
     with summary.lap(seconds, "detecting, tracking, embedding"):

@@ -19,7 +19,7 @@ from reidlib import assets, boxes
 from reidlib.boxes import BOX
 from reidlib.collection import datasets, encoding, transforms, video
 from reidlib.detection.streaming import VectorFile
-from reidlib.features import histograms
+from reidlib.features import histograms, real_people
 from reidlib.model.distances import unit
 
 NAMES = ["auto", "plaza", "tiny", "resnet18", "resnet50", "vgg16", "mobilenet_v3_small"]
@@ -70,6 +70,7 @@ def load(
 
     "plaza" (also "auto") is the bundled network, trained on rendered people; "tiny" the course's
     ResNet untrained (`seed`); "histogram" body-stripe colours (`options`: see histograms.stripes).
+    The names of `real_people.NAMES` are networks that learnt from real people, to be downloaded.
     Any other name is a torchvision backbone, `pretrained` on ImageNet or not, of which `layer`
     names the module to take. A path is a model of ours (.pt), ONNX or OpenVINO (.xml): an export
     with uint8 input brings its own normalisation, others are given ImageNet's. `size` is the
@@ -103,12 +104,16 @@ def load(
             raise FileNotFoundError(f"no model at {path}; give the path of an existing file")
         from_file = _openvino if path.suffix in (".onnx", ".xml") else _checkpoint
         return from_file(name, path, size, device)
+    if name in real_people.NAMES:
+        network, own = real_people.load(name)
+        return _torch(name, network, size or own, device)
     from reidlib.model import networks
 
     if name not in networks.backbones() and not networks.TINY.fullmatch(name):
         raise ValueError(
             f"unknown features {name!r}; choose from {', '.join(NAMES)}, histogram, another "
-            "torchvision backbone (models.backbones()), or a path to .pt, .onnx or .xml"
+            f"torchvision backbone (networks.backbones()), {', '.join(real_people.NAMES)}, or a "
+            "path to .pt, .onnx or .xml"
         )
     import torch
 

@@ -191,6 +191,35 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.where(lengths > 0, lengths, 1)
 
 
+def centred(vectors, cameras, few: int = 10) -> np.ndarray:
+    """Return vectors (N, D) without what those of one camera have in common, at unit length.
+
+    `cameras` (N,) says where each was taken. A camera's light and background shift all its vectors
+    alike, so that strangers before it look alike; its mean, which needs no labels, is taken off.
+    Of `few` vectors half the mean is their camera's own and half that of all, for the mean of a
+    handful of people is mostly these people. Distances grow, to about 1 between strangers: a
+    threshold must be chosen anew. Where each camera sees other people their differences go too.
+    Raises ValueError for NaN, and for lengths that differ.
+
+    >>> centred([[1.0, 0.2], [1.0, -0.2], [0.2, 1.0], [-0.2, 1.0]], [1, 1, 2, 2], few=0).round(2)
+    array([[ 0.,  1.],
+           [ 0., -1.],
+           [ 1.,  0.],
+           [-1.,  0.]])
+    """
+    vectors, _ = features(vectors, vectors)
+    cameras = np.asarray(cameras)
+    if cameras.shape != vectors.shape[:1]:
+        raise ValueError(f"{len(vectors)} vectors, cameras of shape {cameras.shape}; expected (N,)")
+    rows = unit(vectors)
+    everywhere, result = rows.mean(axis=0), np.empty_like(rows)
+    for camera in np.unique(cameras):
+        own = cameras == camera
+        share = own.sum() / (own.sum() + few)
+        result[own] = rows[own] - share * rows[own].mean(axis=0) - (1 - share) * everywhere
+    return unit(result)
+
+
 def in_blocks(work: Callable[[int, int], None], total: int, block: int, threads: int) -> None:
     """Call ``work(start, stop)`` for consecutive blocks, several at a time.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reidlib.model.distances import features, in_blocks, squares, unit
+from reidlib.model.distances import centred, features, in_blocks, squares, unit
 
 Nearness = Callable[[int, int, np.ndarray], None]
 
@@ -140,12 +140,18 @@ def evaluate(
     return _result(ranks, found, ap, max_rank)
 
 
-def score(query, gallery, split, **options) -> Result:
+def score(query, gallery, split, *, centre: bool = False, **options) -> Result:
     """Rank the gallery of a data set for its queries by ready features of both; see `evaluate`.
 
-    `split` has the tables query and gallery, as datasets.load gives it.
+    `split` has the tables query and gallery, as datasets.load gives it. With `centre` each camera's
+    mean is taken off first, see `distances.centred`.
     """
     query_pids, query_camids, gallery_pids, gallery_camids = split.labels
+    if centre:
+        both = centred(
+            np.concatenate([query, gallery]), np.concatenate([query_camids, gallery_camids])
+        )
+        query, gallery = both[: len(query)], both[len(query) :]
     return evaluate(
         query, query_pids, query_camids, gallery, gallery_pids, gallery_camids, **options
     )
