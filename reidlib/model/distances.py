@@ -221,12 +221,13 @@ def centred(vectors, cameras, few: int = 10) -> np.ndarray:
 
 
 def in_blocks(work: Callable[[int, int], None], total: int, block: int, threads: int) -> None:
-    """Call ``work(start, stop)`` for consecutive blocks, several at a time.
+    """Call ``work(start, stop)`` for consecutive blocks of at most `block`, several at a time.
 
     Each thread does its matrix products alone: products that share all cores leave the other
     threads waiting.
     """
-    starts = range(0, total, block)
-    stops = [min(start + block, total) for start in starts]
+    # As many blocks for each thread, all of one size: one more would keep the others waiting.
+    rounds = -(-total // (block * threads))
+    edges = np.linspace(0, total, rounds * threads + 1).astype(int).tolist()
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, starts, stops))  # to the end, so that an error in one is raised
+        list(pool.map(work, edges[:-1], edges[1:]))  # to the end, so that an error in one is raised

@@ -96,7 +96,7 @@ def evaluate(
     metric: str = "cosine",
     ap: str = "mean",
     max_rank: int = 50,
-    block: int = 256,
+    block: int = 512,
     threads: int = 2,
 ) -> Result:
     """Rank the gallery (G, D) for each query (Q, D) and score it by the protocol above.
@@ -104,8 +104,8 @@ def evaluate(
     `metric` is "cosine" or "euclidean". `ap` is "mean", the mean of the precision at the true
     matches, or "trapezoid", the area that Market-1501's own code computes. Camera ids may be None:
     matches from the query's own camera then count, which flatters; the result's notes say so.
-    `block` queries are held at a time. Raises ValueError for NaN, lengths or dimensions that do
-    not fit, and when no query has a true match.
+    A thread holds at most `block` queries at a time. Raises ValueError for NaN, lengths or
+    dimensions that do not fit, and when no query has a true match.
 
     >>> result = evaluate([[1.0, 0.0]], [7], [1], [[0.0, 1.0], [1.0, 0.1]], [3, 7], [2, 2])
     >>> float(result.cmc[0]), result.mAP
@@ -181,7 +181,7 @@ def evaluate_distances(
         np.negative(matrix[start:stop], out=out)
 
     found = true_matches(query_pids, query_camids, gallery_pids, gallery_camids, matrix.shape)
-    ranks = _ranks_in_blocks(nearness, found, matrix.shape, matrix.dtype, 256, threads)
+    ranks = _ranks_in_blocks(nearness, found, matrix.shape, matrix.dtype, 512, threads)
     return _result(ranks, found, ap, max_rank)
 
 
