@@ -94,9 +94,11 @@ class Program(typer.Typer):
             def run(keep: int | None = None, **values) -> None:
                 try:
                     with noted_for_deletion(name, keep) if people else contextlib.nullcontext():
-                        print(function(**values))
+                        said = function(**values)
                 except KeyboardInterrupt:
                     raise Interrupted(kept.format(**values)) from None
+                if said:
+                    print(said)
 
             return function
 

@@ -202,47 +202,6 @@ def extract(
     return f"{len(embeddings)} vectors of {extractor.dim} numbers, by {extractor.name}"
 
 
-@program.add(
-    "plaza --out model.pt --epochs 20",
-    "whole epochs are kept in {out}.checkpoint, the same command goes on from there",
-)
-def train(
-    dataset: cli.Dataset,
-    out: cli.Weights,
-    loss: cli.Loss = "triplet",
-    margin: cli.Margin = None,
-    backbone: cli.Backbone = "tiny",
-    epochs: cli.Epochs = 20,
-    same_camera: cli.SameCamera = False,
-) -> str:
-    """Train a network on a data set, and score it.
-
-    Training that was interrupted goes on from its checkpoint.
-    """
-    import torch
-
-    from reidlib.model import embedding, networks, training
-
-    table, checkpoint = out.with_suffix(".csv"), Path(f"{out}.checkpoint")
-    if out.suffix != ".pt":
-        raise ValueError(f"--out {out}: the name of a model ends in .pt")
-    check(dataset, targets=[out, table, checkpoint])
-    data = _dataset(dataset, same_camera)
-    torch.manual_seed(0)
-    pids = data.train["pid"]
-    people = pids[pids > 0].nunique()  # neither junk nor distractors
-    model = networks.SiameseNetwork(backbone, classes=people)
-    settings = {"loss": loss, "margin": margin, "epochs": epochs}
-    history = training.fit(model, data, checkpoint=checkpoint, **settings)
-    networks.save(model, out, **settings, trained_on=data.name)
-    with assets.atomic(table) as temporary:
-        history.to_csv(temporary, index=False)
-    checkpoint.unlink(missing_ok=True)
-    wrote(out, table)
-    result = embedding.evaluate(model, data)
-    return f"{epochs} epochs in {history['seconds'].sum():.0f} s: {_scores(result)}"
-
-
 @program.add("plaza --model model.pt --rerank")
 def evaluate(
     dataset: cli.Dataset,
@@ -260,7 +219,7 @@ def evaluate(
     from reidlib.features import extractors
     from reidlib.model import distances, ranking
 
-    data, extractor = _dataset(dataset, same_camera), extractors.load(model)
+    data, extractor = load_dataset(dataset, same_camera), extractors.load(model)
     query, gallery = (extractors.embed(part, extractor) for part in (data.query, data.gallery))
     results = {"as embedded": ranking.score(query, gallery, data)}
     if centre:
@@ -276,7 +235,7 @@ def evaluate(
     print(table.T.to_string(float_format="{:.4f}".format))
     for note in results["as embedded"].notes:
         print(f"note: {note}")
-    return f"{extractor.name} on {data.name}: {_scores(list(results.values())[-1])}"
+    return f"{extractor.name} on {data.name}: {in_words(list(results.values())[-1])}"
 
 
 @program.add(
@@ -297,7 +256,7 @@ def visualize(
     from reidlib.features.plots import embedding_map
     from reidlib.model import distances, plots, ranking
 
-    data, extractor = _dataset(dataset, same_camera), extractors.load(model)
+    data, extractor = load_dataset(dataset, same_camera), extractors.load(model)
     names = ("rank_grid", "cmc", "embedding_map", "confusion")
     check(dataset, model, targets=[out / f"{name}.png" for name in names])
     query, gallery = (extractors.embed(part, extractor) for part in (data.query, data.gallery))
@@ -326,7 +285,7 @@ def visualize(
     figures["confusion"] = plots.mistaken_people(query_pids[counted], first)
     for name, figure in figures.items():
         wrote(style.save(figure, out / f"{name}.png"))
-    return f"{len(figures)} figures of {extractor.name} on {data.name}: {_scores(result)}"
+    return f"{len(figures)} figures of {extractor.name} on {data.name}: {in_words(result)}"
 
 
 def _frames(clip: "video.Video") -> Iterable:
@@ -336,7 +295,7 @@ def _frames(clip: "video.Video") -> Iterable:
     return capture.until_interrupted(clip.read()) if clip.live else clip.read()
 
 
-def _dataset(name: str, same_camera: bool) -> "datasets.Dataset":
+def load_dataset(name: str, same_camera: bool) -> "datasets.Dataset":
     """Return a data set that can be scored; with `same_camera` nobody asks who took an image."""
     from reidlib.collection import datasets
     from reidlib.model import ranking
@@ -372,7 +331,8 @@ def wrote(*paths: Path | None) -> None:
         print(f"wrote {written}")
 
 
-def _scores(result: "ranking.Result") -> str:
+def in_words(result: "ranking.Result") -> str:
+    """Return rank-1 with its interval of 95 %, and mAP."""
     low, high = result.interval()
     return f"rank-1 {result.cmc[0]:.3f} ({low:.3f} to {high:.3f}), mAP {result.mAP:.3f}"
 

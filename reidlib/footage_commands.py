@@ -5,7 +5,7 @@ They are built as those in commands.py, and belong to the same program.
 
 from reidlib import assets
 from reidlib import command_line as cli
-from reidlib.commands import program, wrote
+from reidlib.training_commands import program, wrote
 
 
 @program.add("door.mp4 yard.mp4 --out site.toml")

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "reidlib"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # A folder may use those of lower floors, and its own; two on one floor know nothing of each other.
 FLOORS = {"": 0, "collection": 1, "detection": 2, "model": 2, "features": 3, "demonstration": 4}
-COMMANDS = {"command_line", "commands", "footage_commands", "commands_after", "__main__"}
+COMMANDS = {"command_line", "commands", "training_commands", "footage_commands", "commands_after"}
+COMMANDS.add("__main__")
 # Lines of all kinds, as `wc -l` counts them. Before the house there were 6,000 and 3,060. The
 # taught rooms grew by half with what had to be right outside our own world: reading by PyAV with
 # one clock (800 lines), a second pass and a stream for tracks (600), layouts, truth and foreign

@@ -3,7 +3,6 @@
 Everything random in an epoch comes from (seed, epoch), so an epoch begun anew repeats itself.
 """
 
-import itertools
 import math
 import sys
 import time
@@ -22,7 +21,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from reidlib.collection import datasets, transforms
-from reidlib.model import checkpoints, embedding, losses, networks, ranking
+from reidlib.model import checkpoints, embedding, losses, networks, processes, ranking
 from reidlib.model.sampler import IdentitySampler
 
 OPTIMISERS = {
@@ -145,11 +144,13 @@ def fit(
     et al., 2019). `validate(model)` returns columns for the history after each `every` epochs;
     `on_epoch` gets each new row. `checkpoint` is written after each epoch; a call with the same
     settings goes on from it and ends with the result of an uninterrupted run, an interrupted epoch
-    being begun anew. An `accelerate.Accelerator` spreads the work over its processes.
+    being begun anew. An `accelerate.Accelerator` spreads every batch over its processes, whose
+    first writes the checkpoint; see `processes` for how they are started. One that rounds has its
+    own `bfloat16`.
 
     Raises TypeError for a setting that does not exist, ValueError for one that cannot be, a
-    classifier of the wrong width, a checkpoint that is damaged or of other settings or data, and as
-    soon as the loss is not finite.
+    classifier of the wrong width, a checkpoint that is damaged or of other settings or data, a
+    batch that the processes cannot share evenly, and as soon as the loss is not finite.
     """
     settings = _changed(Settings() if settings is None else settings, changes)
     _check_number("every", every, 1, whole=True)
@@ -165,17 +166,19 @@ def fit(
     history, described = [], trainer.description()
     if checkpoint and Path(checkpoint).exists():
         history = checkpoints.resume(checkpoint, model, trainer.optimiser, described)
-    trainer.share_work()
-    for epoch in range(len(history), settings.epochs):
-        row = trainer.epoch(epoch, progress)
-        done = epoch + 1
-        if validate and (done % every == 0 or done == settings.epochs):
-            row |= {name: float(value) for name, value in validate(model.eval()).items()}
-        history.append(row)
-        if checkpoint and trainer.rank == 0:
-            checkpoints.save(checkpoint, model, trainer.optimiser, described, history)
-        if on_epoch:
-            on_epoch(row)
+    processes.check_alike(accelerator, described | {"epochs done": len(history)})
+    with processes.sharing(accelerator, model, trainer.optimiser) as shared:
+        trainer.network, trainer.optimiser = shared
+        for epoch in range(len(history), settings.epochs):
+            row = trainer.epoch(epoch, progress)
+            done = epoch + 1
+            if validate and (done % every == 0 or done == settings.epochs):
+                row |= {name: float(value) for name, value in validate(model.eval()).items()}
+            history.append(row)
+            if checkpoint and processes.is_first(accelerator):
+                checkpoints.save(checkpoint, model, trainer.optimiser, described, history)
+            if on_epoch:
+                on_epoch(row)
     model.eval()
     return pd.DataFrame(history)
 
@@ -188,27 +191,21 @@ class Trainer:
 
     def __init__(self, model, data, labels, settings: Settings, device="auto", accelerator=None):
         self.model, self.data, self.labels, self.settings = model, data, labels, settings
-        self.accelerator, self.rank, self.world = accelerator, 0, 1
+        self.accelerator = accelerator
         self.device = embedding.pick_device(device) if accelerator is None else accelerator.device
-        if accelerator is not None:
-            self.rank, self.world = accelerator.process_index, accelerator.num_processes
-        on_gpu = self.device.type == "cuda"
+        rounded = accelerator is not None and accelerator.mixed_precision != "no"
+        on_gpu = self.device.type == "cuda" and not rounded
         self.bfloat16 = on_gpu if settings.bfloat16 is None else settings.bfloat16
         self.metric = settings.metric()
         self.sampler = IdentitySampler(labels, settings.identities, settings.images, settings.seed)
-        self.steps = math.ceil(len(self.sampler) / self.world)
+        self.steps = len(self.sampler)
         model.to(self.device, memory_format=torch.channels_last)
-        self.network = model  # what is called; `share_work` may wrap it
+        self.network = model  # what is called; `fit` may wrap it
         # One kernel for all weights takes a quarter of the time.
         fused = self.device.type in ("cpu", "cuda") and torch.__version__ >= "2.4"
         options = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": fused}
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         self.optimiser = OPTIMISERS[settings.optimiser](trained, **options)
-
-    def share_work(self) -> None:
-        """Have Accelerate average the gradients of its processes, if it was given."""
-        if self.accelerator is not None:
-            self.network, self.optimiser = self.accelerator.prepare(self.model, self.optimiser)
 
     def epoch(self, number: int, progress: bool = True) -> dict:
         """Train for one epoch, counted from 0, and return its row of the history."""
@@ -217,7 +214,8 @@ class Trainer:
         self.network.train()
         title = f"epoch {number + 1}/{self.settings.epochs}"
         batches = self.batches(number)
-        bar = tqdm(batches, title, self.steps, leave=False, disable=not progress)
+        quiet = not (progress and processes.is_first(self.accelerator))
+        bar = tqdm(batches, title, self.steps, leave=False, disable=quiet)
         for step, (batch, labels) in enumerate(bar):
             rate = self.set_rate(number + step / self.steps)
             scores.append(self.step(batch, labels))
@@ -228,16 +226,21 @@ class Trainer:
         return {"epoch": number + 1, "lr": rate, **means, **pace}
 
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield an epoch's batches with their labels, each prepared while the last is learnt."""
-        rng = np.random.default_rng([self.settings.seed, epoch, self.rank, 1])
-        self.sampler.epoch = epoch * self.world + self.rank
+        """Yield an epoch's batches with their labels, each prepared while the last is learnt.
+
+        Of several processes each has the images of its share, and the labels of the whole batch.
+        """
+        rank = 0 if self.accelerator is None else self.accelerator.process_index
+        rng = np.random.default_rng([self.settings.seed, epoch, rank, 1])
+        self.sampler.epoch = epoch
         augment = self.settings.augment if self.data.ndim == 4 else None
 
         def prepare(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            batch = self.data[rows]
+            own = processes.share(rows, self.sampler.identities, self.accelerator)
+            batch = self.data[own]
             return augment(batch, rng) if augment else batch, self.labels[rows]
 
-        return transforms.one_ahead(prepare, itertools.islice(self.sampler, self.steps))
+        return transforms.one_ahead(prepare, self.sampler)
 
     def set_rate(self, epochs_done: float) -> float:
         """Set the learning rate after so many epochs, and return it."""
@@ -255,7 +258,7 @@ class Trainer:
         inputs = embedding.to_input(batch, self.device)
         target = torch.from_numpy(labels).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            output = self.network(inputs)
+            output = processes.gather_output(self.network(inputs))
         cost, score = _cost(output, target, self.metric, self.settings)
         self.optimiser.zero_grad()
         if self.accelerator is None:
