@@ -270,10 +270,11 @@ def _no_place(path: str | Path, error: OSError) -> OSError:
 
 def temporary_prefix(stem: str = "") -> str:
     """Return how our temporary names begin: with what they are for, and the process that writes."""
-    return f".{stem[:40]}-reidlib-{_host()}-{os.getpid()}-"
+    return f".{stem[:40]}-reidlib-{host()}-{os.getpid()}-"
 
 
-def _host() -> str:
+def host() -> str:
+    """Return the name of this machine, as it is part of files' names."""
     return re.sub(r"\W", "", platform.node())[:40]
 
 
@@ -288,13 +289,13 @@ def sweep(folder: Path) -> None:
         match = re.fullmatch(r"\..*-reidlib-(\w*)-(\d+)-\w+(\..*)?", path.name)
         with contextlib.suppress(OSError):  # another process may be sweeping too
             if match and (
-                (match[1] == _host() and not _runs(int(match[2])))
+                (match[1] == host() and not runs(int(match[2])))
                 or time.time() - path.stat().st_mtime > DAY
             ):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _runs(process: int) -> bool:
+def runs(process: int) -> bool:
     """Say whether a process of this machine may still run; where it cannot be told, it may."""
     if os.name != "posix":
         return True

@@ -325,6 +325,21 @@ Margin = Annotated[
     float | None, option("M", "Default .3 (triplet), 1 (contrastive), .2 (margin).", parser=number)
 ]
 Backbone = Annotated[str, option("NAME", "tiny, resnet18, ...")]
+Mining = Annotated[
+    Literal["hard", "semi-hard", "all"], option("NAME", "Which triplets: hard, semi-hard or all.")
+]
+LearningRate = Annotated[float, option("R", "The learning rate.", "--rate", parser=number)]
+Backbones = Annotated[
+    list[str] | None, option("NAME ...", "To choose from; default tiny.", "--backbone")
+]
+Cached = Annotated[
+    list[str] | None,
+    option("NAME ...", "Heads on these features, not networks: seconds a trial.", "--features"),
+]
+Trials = Annotated[int, option("N", "In the end, all processes together.", parser=whole_number)]
+Storage = Annotated[
+    Path, option("FILE", "The study; the table is the .csv beside it.", parser=new_file)
+]
 Epochs = Annotated[int, option("N", "Passes over the data.", parser=whole_number)]
 Labels = Annotated[Path, option("PAIRS.csv", "Blind labels of these results.", parser=path)]
 Wanted = Annotated[float, option("R", "The wanted false match rate.", "--fmr", parser=number)]

@@ -21,6 +21,8 @@ def train(
     margin: cli.Margin = None,
     backbone: cli.Backbone = "tiny",
     epochs: cli.Epochs = 20,
+    mining: cli.Mining = "hard",
+    rate: cli.LearningRate = 1e-3,
     same_camera: cli.SameCamera = False,
 ) -> str:
     """Train a network on a data set, and score it.
@@ -42,7 +44,7 @@ def train(
     pids = data.train["pid"]
     people = pids[pids > 0].nunique()  # neither junk nor distractors
     model = networks.SiameseNetwork(backbone, classes=people)
-    settings = {"loss": loss, "margin": margin, "epochs": epochs}
+    settings = {"loss": loss, "margin": margin, "mining": mining, "lr": rate, "epochs": epochs}
     history = training.fit(model, data, checkpoint=checkpoint, accelerator=others, **settings)
     processes.part(others)
     if not processes.is_first(others):
@@ -54,3 +56,60 @@ def train(
     wrote(out, table)
     result = embedding.evaluate(model, data)
     return f"{epochs} epochs in {history['seconds'].sum():.0f} s: {in_words(result)}"
+
+
+@program.add(
+    "plaza --trials 20 --storage study.journal --epochs 10",
+    "finished trials are kept in {storage}, the same command goes on from there",
+)
+def tune(
+    dataset: cli.Dataset,
+    trials: cli.Trials,
+    storage: cli.Storage,
+    backbone: cli.Backbones = None,
+    features: cli.Cached = None,
+    epochs: cli.Epochs = 10,
+    same_camera: cli.SameCamera = False,
+) -> str:
+    """Search margin, mining, backbone and learning rate of the triplet loss.
+
+    They are chosen on a fifth of the training people, held out; the test part is not looked at.
+    Several processes, each started with the same command, work on one study.
+    """
+    from reidlib import studies
+    from reidlib.features import extractors
+    from reidlib.model import training, tuning
+
+    check(dataset, targets=[storage, storage.with_suffix(".csv")])
+    split = tuning.hold_out(load_dataset(dataset, same_camera))
+    settings = training.Settings(epochs=epochs)
+    names = features or backbone or ["tiny"]
+    about = {"searched": "heads" if features else "networks", "data": split.name, "epochs": epochs}
+    about |= {"people": split.train.pid.nunique(), "backbone": names}
+    study = studies.open_study(storage, about)
+    if features:
+        loaded = [(name, extractors.load(name)) for name in features]
+        parts = (split.train, split.query, split.gallery)
+        vectors = {name: [extractors.embed(p, embed) for p in parts] for name, embed in loaded}
+        objective = tuning.heads_objective(vectors, split, epochs=epochs)
+    else:
+        objective = tuning.networks_objective(split, settings, names)
+    studies.search(study, objective, trials)
+    people = split.query["pid"].nunique()
+    return f"{_best(study, storage)} mAP {study.best_value:.3f} on {people} people held out"
+
+
+def _best(study, storage: Path) -> str:
+    """Write the trials of a study as a table, and return the settings of the best."""
+    from reidlib import studies
+
+    table = studies.table(study, pruned=True)
+    with assets.atomic(storage.with_suffix(".csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    wrote(storage, storage.with_suffix(".csv"))
+    pruned = (table["state"] == "pruned").sum()
+    best = ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in study.best_params.items()
+    )
+    return f"best of {len(table)} trials, {pruned} of them cut short: {best}:"
