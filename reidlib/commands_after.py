@@ -63,13 +63,16 @@ def count(
 ) -> str:
     """Count visitors a camera and hour, how long they stay, and who crosses a line."""
     from reidlib import assets
-    from reidlib.demonstration import counts, labelling
+    from reidlib.demonstration import counts, labelling, provenance
     from reidlib.features import vectors
 
     assets.refuse_overwriting([*(labels or []), folder / "features.csv"], [out])
     means, tracklets = vectors.read(folder / "features.npz")
-    judged = labelling.measured(labelling.read(labels[0]), tracklets, means) if labels else None
-    people = counts.people(tracklets, labelling.possible_pairs(tracklets, means), judged)
+    known = provenance.known_place(provenance.read(folder / "features.npz"))
+    answers = labelling.read(labels[0]) if labels else None
+    judged = labelling.measured(answers, tracklets, means, **known) if labels else None
+    pairs = labelling.possible_pairs(tracklets, means, **known)
+    people = counts.people(tracklets, pairs, judged)
     table = counts.table(tracklets, counts.at_lines(folder / "tracks", lines or []))
     with assets.atomic(out) as temporary:
         table.to_csv(temporary, index=False)

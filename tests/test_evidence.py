@@ -1,4 +1,6 @@
 import json
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ import pytest
 from reidlib import __main__
 from reidlib.boxes import BOX
 from reidlib.collection import formats
-from reidlib.demonstration import evidence, labelling
+from reidlib.demonstration import evidence, labelling, provenance
 from reidlib.features import vectors
 from reidlib.model import verification
 
@@ -108,6 +110,31 @@ def test_what_is_missing_is_worth_labelling():
     assert (
         "no number of labels helps" in evidence._missing(people, rates(0.1, (0, 0.2)), 100, 51)[1]
     )
+
+
+@pytest.mark.parametrize("knows", [{"overlap": []}, {"travel": {("door", "y|<b>"): 12}}, {}])
+def test_pairs_that_the_place_excludes_are_nobodys_errors(knows, results, tmp_path, capsys):
+    """Both cameras see somebody at once; labels drawn before the site file said who can be whom."""
+    means, tracklets = vectors.read(results / "features.npz")
+    start = np.arange(32) // 2 * 10.0
+    vectors.write(results / "features.npz", means, tracklets.assign(start=start, end=start + 5))
+    pairs = label(results, tmp_path / "a.csv", n=1000)
+    colours = SimpleNamespace(name="histogram", threshold=0.3)
+    provenance.write(results / "features.npz", None, colours, {}, **knows)
+    away = np.subtract.outer(np.arange(32) // 2, np.arange(32) // 2)  # in steps of 10 s
+    other = np.add.outer(np.arange(32), np.arange(32)) % 2 == 1
+    excluded = other & (away == 0 if "overlap" in knows else np.abs(away) * 10 - 5 < 12)
+    possible = 32 * 31 // 2 - (np.triu(excluded).sum() if knows else 0)
+    card = evidence.card(results, [pairs])
+    assert f"of {possible} labelled pairs" in card["people"]["why"]
+    assert card["rates"].same + card["rates"].different == possible
+    words = ["count", str(results), "--labels", str(pairs), "--out", str(tmp_path / "counts.csv")]
+    assert __main__.main(words) == 0
+    assert f"of {possible} labelled pairs" in capsys.readouterr().out
+    site = tmp_path / "site.toml"
+    site.write_text("")
+    said = labelling.decide(results, pairs, 0.1, site)
+    assert sum(int(number) for number in re.findall(r"(\d+) pairs of", said)) == possible
 
 
 def test_the_command_writes_both_pages_and_names_do_nothing(results, tmp_path, capsys):

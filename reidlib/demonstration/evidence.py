@@ -42,8 +42,9 @@ def card(folder: str | Path, answers: Sequence[str | Path] = ()) -> dict:
     found, tracklets, vectors = _read(folder)
     recorded = pd.DataFrame.from_dict(found["cameras"], orient="index").rename_axis("camera")
     given = [labelling.read(path) for path in answers]
-    labels = labelling.measured(given[0], tracklets, vectors) if given else None
-    pairs = labelling.possible_pairs(tracklets, vectors)
+    known = provenance.known_place(provenance.read(folder / "features.npz"))
+    labels = labelling.measured(given[0], tracklets, vectors, **known) if given else None
+    pairs = labelling.possible_pairs(tracklets, vectors, **known)
     people = counts.people(tracklets, pairs, labels)
     rates, no_rates = _rates(labels, found["settings"]["link threshold"])
     missing = _missing(people, rates, 0 if labels is None else len(labels), len(tracklets))

@@ -153,11 +153,14 @@ def agreement(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, float]:
 # From labels to rates
 
 
-def measured(answers: pd.DataFrame, tracklets: pd.DataFrame, vectors) -> pd.DataFrame:
+def measured(
+    answers: pd.DataFrame, tracklets: pd.DataFrame, vectors, overlap=None, travel=None
+) -> pd.DataFrame:
     """Return the answered pairs as verification.choose_threshold takes them.
 
     A pair stands for the pairs of its stratum, divided by those that were answered. "cannot tell"
-    is left out, so rates are those of pairs that a person can tell; and so are tracks that another
+    is left out, so rates are those of pairs that a person can tell; so are pairs that `overlap` and
+    `travel`, as for matching.link, exclude, as nobody links them; and so are tracks that another
     threshold took for glimpses. Raises ValueError where tracks are not those that were shown, or
     where a stratum has no answer: rates would be of other pairs.
     """
@@ -174,6 +177,7 @@ def measured(answers: pd.DataFrame, tracklets: pd.DataFrame, vectors) -> pd.Data
     each = given.groupby("stratum")["answer"].transform("size")
     labels["weight"] = (given["population"] / each).to_numpy()
     told = (given["answer"] != "cannot tell").to_numpy() & (a >= 0) & (b >= 0)
+    told &= ~place.apart_in_time(tracklets, overlap, travel)[a, b]
     return labels[told].reset_index(drop=True)
 
 
@@ -277,7 +281,8 @@ def decide(
     """
     folder = Path(folder)
     vectors, tracklets = features.read(folder / "features.npz")
-    labels = measured(read(answers), tracklets, vectors)
+    known = provenance.known_place(provenance.read(folder / "features.npz"))
+    labels = measured(read(answers), tracklets, vectors, **known)
     if not test:
         rates = verification.choose_threshold(labels, fmr)
         if site:

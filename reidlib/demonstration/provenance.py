@@ -7,7 +7,7 @@ that was chosen for it. So features.npz has a features.json, for whoever goes on
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,11 +66,21 @@ def relative(path: str | Path, folder: Path) -> str:
         return Path(path).absolute().as_posix()
 
 
-def write(features: Path, detector, extractor, cameras: Mapping[str, Camera], began=None) -> None:
+def write(
+    features: Path,
+    detector,
+    extractor,
+    cameras: Mapping[str, Camera],
+    began=None,
+    overlap: Sequence[tuple[str, str]] | None = None,
+    travel: Mapping[tuple[str, str], float] | None = None,
+) -> None:
     """Write what made a file of features, .npz, to the .json beside it.
 
     `detector` is None where boxes were given; of `cameras` the video and the start are kept, and
-    `began` is when their common clock shows 0, if anybody knows. Paths are relative to the folder.
+    `began` is when their common clock shows 0, if anybody knows. `overlap` and `travel` are as for
+    matching.link: labels of pairs mean something only beside who could be whom. Paths are relative
+    to the folder.
     """
     folder, made = features.parent, {"features": describe(extractor, "features")}
     if detector is not None:
@@ -79,6 +89,8 @@ def write(features: Path, detector, extractor, cameras: Mapping[str, Camera], be
         if is_file(tool["name"]):
             tool["name"] = relative(tool["name"], folder)
     made["began"] = began and began.isoformat()
+    made["overlap"] = overlap if overlap is None else [list(pair) for pair in overlap]
+    made["travel"] = [[*pair, seconds] for pair, seconds in (travel or {}).items()]
     made["cameras"] = {
         name: {"video": relative(camera.video, folder), "start": camera.start}
         for name, camera in cameras.items()
@@ -103,12 +115,23 @@ def read(features: Path) -> dict:
                 tool["name"] = str(folder / tool["name"])
         for camera in made["cameras"].values():
             camera |= {"video": folder / camera["video"], "start": float(camera["start"])}
+        _ = known_place(made)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} does not say what made the features beside it ({type(error).__name__}); "
             "run demo or extract again"
         ) from error
     return made
+
+
+def known_place(made: Mapping) -> dict:
+    """Return the overlap and travel that a result was made with, as keywords of matching.link.
+
+    `made` is as from `read`; results from before these were written down know neither.
+    """
+    overlap = made.get("overlap")
+    travel = {(a, b): float(seconds) for a, b, seconds in made.get("travel", ())}
+    return {"overlap": overlap and [(a, b) for a, b in overlap], "travel": travel}
 
 
 def check_same(made: Mapping, extractor, path: Path) -> None:
