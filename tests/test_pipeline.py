@@ -47,9 +47,6 @@ def paint(path, people, frames=30):
     return path
 
 
-
-
-
 def extractor(images):
     """Return the mean colour of the middle of each crop, less grey, as a unit vector."""
     middles = [image[image.shape[0] // 4 : -image.shape[0] // 4] for image in images]
@@ -139,6 +136,7 @@ def test_visitors_are_counted_in_a_table_a_figure_and_on_the_page(result):
     text = " ".join((out / "report.html").read_text("utf-8").split())
     assert "3 people found; nobody has labelled pairs" in text and counts.LIMITS in text
     assert metrics["people by labels"]["low"] is None
+    assert "reidlib count FOLDER --labels PAIRS.csv takes labels from elsewhere" in text
 
 
 def test_labels_that_wait_in_the_folder_give_the_count_an_interval(plaza, tmp_path):
@@ -149,14 +147,15 @@ def test_labels_that_wait_in_the_folder_give_the_count_an_interval(plaza, tmp_pa
     person = rows.set_index(["camera", "track"])["identity"]
     one, other = (person[zip(pairs[f"camera_{s}"], pairs[f"track_{s}"])].to_numpy() for s in "ab")
     answers = pairs.assign(answer=np.where(one == other, "same", "different"))
-    labelling.write(tmp_path / "pairs.csv", answers)
+    labelling.write(tmp_path / "pairs_Ann.csv", answers)  # as the template calls them
     found = pipeline.run(clips, tmp_path, detector=detector, extractor=extractor)
     by_labels = found["people by labels"]
     assert first["people"] == 3 and by_labels["low"] <= 3 <= by_labels["high"]
     assert by_labels["estimate"] == pytest.approx(3)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert f"3 people found; by labels 3, between {by_labels['low']:.0f} and" in page
-    labelling.write(tmp_path / "pairs.csv", answers.assign(start_a=answers["start_a"] + 9))
+    assert "takes labels from elsewhere" not in page
+    labelling.write(tmp_path / "pairs_Ann.csv", answers.assign(start_a=answers["start_a"] + 9))
     stale = pipeline.run(clips, tmp_path, detector=detector, extractor=extractor)
     assert stale["people by labels"]["low"] is None
     assert "no interval: the labels are about other tracks" in stale["people by labels"]["why"]

@@ -30,7 +30,7 @@ from reidlib.detection import detectors, scores, tracking
 from reidlib.detection.pieces import blocks
 from reidlib.features import extractors, real_people, vectors
 
-COUNTS, PAIRS = "counts.csv", "pairs.csv"  # visitors a camera and hour; labels, if there are any
+COUNTS, PAIRS = "counts.csv", "pairs*.csv"  # visitors a camera and hour; labels, if there are any
 
 
 @dataclass
@@ -278,7 +278,7 @@ def run(
     is known of the place, as for matching.link. With `blur` heads are blurred wherever
     people are shown. Written to `out`: an annotated film a camera and side by side,
     tracks/<camera>.txt (MOT text), identities.csv, counts.csv, features.npz, five figures,
-    metrics.json and report.html. Blind labels that wait there in pairs.csv, as the template has
+    metrics.json and report.html. Blind labels that wait there in pairs*.csv, as the template has
     them, give the number of people an interval. Raises ValueError for what is no video or shows no
     people, OSError when `out` cannot be written.
     """
@@ -309,13 +309,15 @@ def run(
     with summary.lap(seconds, "films"):
         _write_tables(found, rows, means, out)
         described = {clip.camera: place.Camera(clip.path, clip.start) for clip in found}
-        provenance.write(out / "features.npz", detector, extractor, described, site.began)
+        known = {"overlap": site.overlap, "travel": site.travel}
+        made_by = detector, extractor, described, site.began
+        provenance.write(out / "features.npz", *made_by, **known)
         made = films.write(found, table, out)
     with summary.lap(seconds, "figures"):
         pictures = _draw(found, rows, means, out)
     metrics = summary.metrics(found, rows, means, quality) | {
         **summary.counts(found, table),
-        "people by labels": people_by_labels(out / PAIRS, rows, means),
+        "people by labels": people_by_labels(out, rows, means, site),
         "settings": {
             "detector": Path(getattr(detector, "name", "custom")).name,
             "features": Path(getattr(extractor, "name", "custom")).name,
@@ -333,16 +335,18 @@ def run(
     return metrics
 
 
-def people_by_labels(path: Path, rows: pd.DataFrame, means: np.ndarray) -> dict:
-    """Return `counts.people` of tracklets and their vectors (N, D), by a file of blind labels.
+def people_by_labels(out: Path, rows: pd.DataFrame, means: np.ndarray, site: place.Site) -> dict:
+    """Return `counts.people` of tracklets and their vectors (N, D), by blind labels in a folder.
 
-    Without the file, or with labels of other tracks, there is no interval, and `why` says so.
+    Of several files the first by name is taken. Without one, or with labels of other tracks, there
+    is no interval, and `why` says so.
     """
-    pairs = labelling.possible_pairs(rows, means)
-    if not path.is_file():
+    known = {"overlap": site.overlap, "travel": site.travel}
+    pairs, files = labelling.possible_pairs(rows, means, **known), sorted(out.glob(PAIRS))
+    if not files:
         return counts.people(rows, pairs)
     try:
-        labels = labelling.measured(labelling.read(path), rows, means)
+        labels = labelling.measured(labelling.read(files[0]), rows, means, **known)
     except ValueError as error:
         return counts.people(rows, pairs) | {"why": f"no interval: {error}"}
     return counts.people(rows, pairs, labels)

@@ -202,7 +202,10 @@ def _visitors(rows: pd.DataFrame, found: Mapping) -> dict[str, object]:
     """Return what is said of visitors: their number, a table of stays, and what it cannot say."""
     seen = counting.visitors(rows).rename(columns={"stay": "median stay, s"}).set_index("camera")
     named = table(seen, dict.fromkeys(("hour", "visitors"), WHOLE), 1)
-    said = counting.in_words(found["people by labels"])
+    people = found["people by labels"]
+    said = counting.in_words(people)
+    if people["low"] is None:
+        said += "; python -m reidlib count FOLDER --labels PAIRS.csv takes labels from elsewhere"
     return {"said": said, "table": named, "limits": counting.LIMITS}
 
 
