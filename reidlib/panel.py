@@ -11,6 +11,25 @@ from reidlib import style
 
 atexit.register(gc.unfreeze)  # what `Panel` left out of the collector's rounds is let go at the end
 
+# While a list, a slider or a button has the focus, JupyterLab takes keys for its own: arrows up and
+# down choose another cell, "m" turns the cell into text, "d" twice deletes it. It spares elements
+# with a certain attribute. Python cannot set that, so the page does, at each key pressed in an
+# output that holds this element, and before JupyterLab hears of it. What is pressed with Ctrl, Alt
+# or Command stays JupyterLab's, and so do Escape and Shift-Enter.
+KEYS = """<style class="reidlib-keys" onload="
+    window.reidlibKeys ||= (window.addEventListener('keydown', event => {
+        const output = event.target.closest?.('.jp-OutputArea-output');
+        if (!output?.querySelector('.reidlib-keys')) return;
+        const theirs = event.ctrlKey || event.altKey || event.metaKey || event.key === 'Escape'
+            || (event.shiftKey && event.key === 'Enter');
+        event.target.toggleAttribute('data-lm-suppress-shortcuts', !theirs);
+    }, true), true)"></style>"""
+
+
+def keys() -> ipywidgets.HTML:
+    """Return an invisible part of a panel, by which keys that are pressed there belong to it."""
+    return ipywidgets.HTML(KEYS, layout=ipywidgets.Layout(display="none"))
+
 
 class Panel(ipywidgets.VBox):
     """Controls, a line of text and a figure: ``draw(**values)`` runs when a control moves.
@@ -39,7 +58,7 @@ class Panel(ipywidgets.VBox):
         box = ipywidgets.Box(
             list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap")
         )
-        super().__init__([box, self.message, self.image])
+        super().__init__([box, self.message, self.image, keys()])
         self.redraw()
         # A full round of the garbage collector would hold up a slider for half a second, so what
         # exists now is looked through now, and then left out until the next panel comes.

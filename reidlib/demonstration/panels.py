@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reidlib.demonstration import labelling, matching, plots
-from reidlib.panel import Panel
+from reidlib.panel import Panel, keys
 
 
 class Browser(ipywidgets.VBox):
@@ -152,7 +152,8 @@ class BlindPairs(ipywidgets.VBox):
         self.images = [ipywidgets.Image(format="jpeg"), ipywidgets.Image(format="jpeg")]
         for image in self.images:
             image.layout = ipywidgets.Layout(height="200px", align_self="flex-start")
-        super().__init__([self.text, *self.images, self.controls, self.field, self.message])
+        shown = [self.text, *self.images, self.controls, self.field, self.message]
+        super().__init__([*shown, keys()])
         self._show()
 
     @property
@@ -236,7 +237,7 @@ class People(ipywidgets.VBox):
         self.turns = [ipywidgets.Button(description=name) for name in ("previous", "next")]
         for button, step in zip(self.turns, (-1, 1)):
             button.on_click(lambda _, step=step: self.turn(self.page + step))
-        super().__init__([self.text, self.controls, self.cards])
+        super().__init__([self.text, self.controls, self.cards, keys()])
         unseen = np.flatnonzero(self.people["pid"].isna())
         self.turn(int(unseen[0]) // size if len(unseen) else 0)
 
