@@ -19,7 +19,9 @@ from reidlib.boxes import BOX
 from reidlib.collection import video
 from reidlib.detection import detectors
 from reidlib.detection.camera_motion import CameraMotion
+from reidlib.detection.looks import Looks, expected
 from reidlib.detection.tracker import CONFIDENT, Tracker
+from reidlib.detection.tracks import Observation
 
 MEMORY = 50  # boxes of a track that stay with the tracker
 BLOCK = 4096  # vectors that are handled at a time
@@ -42,6 +44,8 @@ def stream(
     stop: int | None = None,
     camera_motion: bool = False,
     keep: bool = True,
+    gate: bool = False,
+    detect_every: int = 1,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Track people through a video and hand on what is certain: boxes and vectors, now and then.
 
@@ -50,6 +54,9 @@ def stream(
     no particular order. A track's number stays as it is. Nothing is kept that was handed on, so
     that memory does not grow with the length of the video. Without `keep` only those boxes are
     embedded whose vectors the tracker will look at, which changes none of its tracks.
+
+    `gate` and `detect_every` are as for `Looks`. In frames that nobody looked at, tracks that were
+    seen before and after have a box on the straight line between, without a vector.
     """
     if isinstance(source, (str, int, os.PathLike, video.Video)):
         source = video.read(source, every=every, start=start, stop=stop)
@@ -58,12 +65,20 @@ def stream(
     elif tracker.frame >= 0:
         raise ValueError("this tracker has followed people before; give a new one for each video")
     news, motion = _News(), CameraMotion() if camera_motion else None
+    looks = Looks(gate, detect_every)
     for chunk in _chunks(tqdm(source, desc="track", unit="frame", leave=False), batch):
-        images = [image for _, _, image in chunk]
-        found = _detect(detector, images, min(tracker.low, tracker.high))
+        seen = [looks(seconds, image, bool(tracker.tracks)) for _, seconds, image in chunk]
+        images = [image for (_, _, image), is_seen in zip(chunk, seen) if is_seen]
+        found = _detect(detector, images, min(tracker.low, tracker.high)) if images else []
         floors = [tracker.high] * len(found) if keep else _floors(tracker, found)
-        embeddings = _embed(extractor, images, found, floors)
-        for (index, seconds, image), table, vectors in zip(chunk, found, embeddings):
+        made = zip(found, _embed(extractor, images, found, floors))
+        for (index, seconds, image), is_seen in zip(chunk, seen):
+            if not is_seen:
+                news.skip(index, seconds)
+                if on_frame is not None:
+                    on_frame(index, image, expected(tracker, seconds))
+                continue
+            table, vectors = next(made)
             tracker.size = tracker.size or (image.shape[1], image.shape[0])
             camera = motion(image, table[BOX]) if motion else None
             now = tracker.update(table, vectors, seconds, camera)
@@ -136,18 +151,33 @@ class _News:
 
     def __init__(self):
         self.boxes, self.vectors = [], []
+        self._waiting, self._time = [], 0.0  # frames skipped since the last update, and its time
         self._handed = {}  # track number to the last frame that was handed on
         self._frames = {}  # frame of the tracker to index, seconds and vectors, while they matter
+        self._skipped = {}  # frame of the tracker to those just before it: index, seconds, share
+
+    def skip(self, index: int, seconds: float) -> None:
+        """Take note of a frame at which nobody looked."""
+        self._waiting.append((index, seconds))
 
     def add(self, tracker: Tracker, index: int, seconds: float, vectors) -> None:
         """Look at a tracker after its update with the frame `index`."""
         self._frames[tracker.frame] = (index, seconds, vectors)
+        self._skipped[tracker.frame] = [
+            (skipped, at, (at - self._time) / max(seconds - self._time, 1e-9))
+            for skipped, at in self._waiting
+        ]
+        self._waiting, self._time = [], seconds
         for track in [track for track in (*tracker.ended, *tracker.tracks) if track.id]:
             last = self._handed.get(track.id, -1)
-            for seen in [seen for seen in track.history if seen.frame > last]:
+            for before, seen in itertools.pairwise([None, *track.history]):
+                if seen.frame <= last:
+                    continue
                 index, seconds, vectors = self._frames[seen.frame]
                 self.boxes.append((index, seconds, track.id, *seen.box, seen.confidence))
                 self.vectors.append(None if vectors is None else vectors[seen.index])
+                if before and seen.frame - before.frame == 1:
+                    self._fill(track.id, before, seen)
             self._handed[track.id] = track.history[-1].frame
             # The tracker looks back a little, and to the first box of those not yet confirmed.
             if len(track.history) > 2 * MEMORY:
@@ -157,6 +187,15 @@ class _News:
         unsure = [track.history[0].frame for track in tracker.tracks if not track.id]
         oldest = min(unsure, default=tracker.frame + 1)
         self._frames = {frame: kept for frame, kept in self._frames.items() if frame >= oldest}
+        self._skipped = {frame: kept for frame, kept in self._skipped.items() if frame >= oldest}
+
+    def _fill(self, track: int, before: Observation, after: Observation) -> None:
+        """Add the boxes of a track in the frames between two updates, at which nobody looked."""
+        for index, seconds, share in self._skipped[after.frame]:
+            box = (1 - share) * before.box + share * after.box
+            confidence = (1 - share) * before.confidence + share * after.confidence
+            self.boxes.append((index, seconds, track, *box, confidence))
+            self.vectors.append(None)
 
     def take(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what was collected, and begin anew."""

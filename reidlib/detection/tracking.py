@@ -32,6 +32,8 @@ def track(
     start: int = 0,
     stop: int | None = None,
     camera_motion: bool = False,
+    gate: bool = False,
+    detect_every: int = 1,
 ):
     """Track people through a video: frame time track x1 y1 x2 y2 confidence, a row a box.
 
@@ -40,12 +42,14 @@ def track(
     called for each frame with what is known by then; the table also has the boxes before a track
     was confirmed. Frames are handled `batch` at a time: 1 suits a live camera. `camera_motion` is
     for a camera that moves: where it has moved to is found in the pictures (`CameraMotion`). With
-    `embeddings`, returns (table, (N, D)), a row a box, NaN where it has none: True an array, "file"
-    a VectorFile, since an hour of ten people would take 460 MB of memory. `stream` does without
-    keeping them.
+    `gate` frames in which nothing moves are not looked at, and with `detect_every` n only each
+    n-th is: see `Looks`, and SCALE.md for what it costs. Between two looks tracks are on a straight
+    line, which `on_frame` has to guess. With `embeddings`, returns (table, (N, D)), a row a box,
+    NaN where it has none: True an array, "file" a VectorFile, since an hour of ten people would
+    take 460 MB of memory. `stream` does without keeping them.
     """
     options = {"every": every, "start": start, "stop": stop, "batch": batch}
-    options["camera_motion"] = camera_motion
+    options |= {"camera_motion": camera_motion, "gate": gate, "detect_every": detect_every}
     options["keep"] = bool(embeddings)
     parts = stream(source, detector, extractor, tracker=tracker, on_frame=on_frame, **options)
     vectors = VectorFile() if embeddings else None
