@@ -17,7 +17,7 @@ from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as malloc.h numbers them
 ROOT = Path(__file__).resolve().parent.parent
-COLAB_LACKS = ["ultralytics", "openvino", "av", "trackers"]  # all that is ever installed there
+COLAB_LACKS = ["ultralytics", "openvino", "av", "trackers", "anywidget"]  # all that is ever installed there
 NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
           "seaborn", "ipywidgets", "tqdm", *COLAB_LACKS]  # fmt: skip
 

@@ -129,10 +129,12 @@ def test_a_lesson_runs_and_its_panels_react(path, lab, page, tmp_path):
         assert not [o for o in outputs if o["output_type"] == "error"]
         assert not [o["text"] for o in outputs if o.get("name") == "stderr"]
         assert all(cell["execution_count"] for cell in code)
-        panels = page.locator(PANEL)
-        assert panels.count() >= 2
+        panels, drawn_here = page.locator(PANEL), page.locator(".reid")
+        assert panels.count() + drawn_here.count() >= 2
         for panel in panels.all():
             move(panel)
+        for panel in drawn_here.all():  # by the browser: each of its grips is moved, by keys
+            turn(panel)
         assert not page.evaluate(BROKEN)
         assert not [text for text in page.complaints if "ERR_NAME_NOT_RESOLVED" not in text]
     except BaseException:
@@ -156,6 +158,18 @@ def move(panel):
     if buttons.count():
         changed += [changes(panel, lambda: buttons.first.click())]
     assert any(changed), f"no new picture: {said(panel)}"
+
+
+def turn(panel):
+    """Move every grip of a panel that the browser draws; each says another value at once."""
+    panel.scroll_into_view_if_needed()
+    for grip in panel.locator("[role=slider]").all():
+        before = grip.get_attribute("aria-valuetext")
+        for key in ("ArrowRight", "ArrowUp", "ArrowLeft", "ArrowLeft"):
+            grip.press(key)
+            if grip.get_attribute("aria-valuetext") != before:
+                break
+        assert grip.get_attribute("aria-valuetext") != before, before
 
 
 def changes(panel, act) -> bool:

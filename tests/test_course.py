@@ -58,6 +58,7 @@ def colab(tmp_path_factory):
         for version in versions:
             wheel(index, name, version)
     wheel(index, "ultralytics", "8.4.0", "torch", "numpy")
+    wheel(index, "anywidget", "0.11.0")
     wheel(index, "av", "18.0.0")
     wheel(index, "trackers", "2.6.1", "numpy")
     wheel(index, "trackers", "2.7.0", "numpy>=2.1")  # the newest one wants another NumPy
@@ -88,8 +89,8 @@ def test_colab_keeps_its_torch_and_numpy(colab):
     done = colab("-c", SETUP)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
-        "av==18.0.0", "numpy==2.0.2", "openvino==2026.1.0", "torch==2.3.0", "trackers==2.6.1",
-        "ultralytics==8.4.0",
+        "anywidget==0.11.0", "av==18.0.0", "numpy==2.0.2", "openvino==2026.1.0", "torch==2.3.0",
+        "trackers==2.6.1", "ultralytics==8.4.0",
     ]  # fmt: skip
 
 

@@ -96,10 +96,8 @@ def test_torch_stays_away_until_it_is_needed(name):
 
 def is_taught(path):
     """Say whether a file is one of those that lessons teach, not figures, panels or commands."""
-    leaf = path.stem
-    return not (
-        leaf.endswith(("plots", "panels")) or leaf in {*COMMANDS, "report", "style", "panel"}
-    )
+    around = {*COMMANDS, "report", "style", "panel", "live"}
+    return not (path.stem.endswith(("plots", "panels")) or path.stem in around)
 
 
 def test_the_library_is_thin():

@@ -1,12 +1,14 @@
 """The panels of lesson 04 survive every control and say what the library says."""
 
+import base64
+
 import numpy as np
 import pandas as pd
 import pytest
 from panels import sweep
 
 from reidlib.collection import datasets
-from reidlib.model import panels, ranking, toy, training, verification
+from reidlib.model import panels, ranking, toy, training
 
 
 def put(panel, **values):
@@ -81,15 +83,16 @@ def test_playground_does_not_train_twice(features, split):
     assert len(panel.runs) == 2 and "Run 1 was made before" in panel.message.value
 
 
-def test_thresholds_keep_the_chosen_rate():
+def test_thresholds_hold_counts_that_are_exact_at_every_step():
     rng = np.random.default_rng(0)
     pairs = {
         "good": (rng.uniform(0, 0.5, 500), rng.uniform(0.3, 1, 20_000)),
-        "bad": (rng.uniform(0, 0.9, 500), rng.uniform(0.1, 1, 20_000)),
+        "on the steps": (np.arange(0, 90, dtype=np.float32) / 100, np.full(7, 0.3, np.float32)),
     }
-    panel = panels.thresholds(pairs)
-    assert sweep(panel) > 8
-    put(panel, method="good", false_match_rate=0.01, gallery=1000)
-    limit = verification.threshold_at(0.01, pairs["good"][1])
-    assert f"Threshold {limit:.3f}" in panel.message.value
-    assert "expect 10 false matches" in panel.message.value
+    record = panels.thresholds(pairs).record()
+    for method in record["data"]["methods"]:
+        for kind, distances in zip(("same", "different"), pairs[method["name"]]):
+            counts = np.frombuffer(base64.b64decode(method[kind]["bytes"]), np.uint32)
+            steps = np.arange(len(counts)) * 0.001
+            expected = [(np.round(distances, 6) <= round(step, 6)).sum() for step in steps]
+            assert np.cumsum(counts).tolist() == expected

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from reidlib.collection import datasets
-from reidlib.model import plots, ranking, toy, training, verification
+from reidlib.live import Live, pack
+from reidlib.model import plots, ranking, toy, training
 from reidlib.panel import Panel
 
 SHOWN = 5  # curves in the figure of the playground; the table holds all
@@ -79,28 +80,25 @@ class Playground(Panel):
         return plots.cmc(curves), sentence
 
 
-def thresholds(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Panel:
-    """Return a panel that puts the threshold where false matches have a chosen rate.
+def thresholds(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], step: float = 0.001) -> Live:
+    """Return a panel that shows one threshold on the distances, the ROC and precision and recall.
 
-    `pairs` maps a method to its distances of pairs of one person and of pairs of two.
+    `pairs` maps a method to its distances of pairs of one person and of pairs of two. They are
+    counted in bins of width `step`, so what the panel says of a threshold is exact at its steps.
     """
+    farthest = max(np.max(distances) for both in pairs.values() for distances in both)
+    edges = step * np.arange(np.ceil(farthest / step) + 1)
+    methods = [
+        {"name": name, "same": pack(_counts(same, edges)), "different": pack(_counts(two, edges))}
+        for name, (same, two) in pairs.items()
+    ]
+    chosen = {"method": methods[0]["name"], "gallery": 1000, "rate": 0.01, "threshold": 0.0}
+    return Live("model/thresholds.js", {"step": step, "methods": methods}, **chosen)
 
-    def draw(method: str, false_match_rate: float, gallery: int):
-        same, different = pairs[method]
-        limit = verification.threshold_at(false_match_rate, different)
-        found, alarms = np.mean(same <= limit), gallery * np.mean(different <= limit)
-        sentence = (
-            f"Threshold {limit:.3f}, a similarity of {1 - limit:.3f}: {found:.0%} of the pairs of "
-            f"one person are found; among {gallery:,} strangers expect {alarms:.3g} false matches."
-        )
-        return plots.distances(same, different, limit, method), sentence
 
-    return Panel(
-        draw,
-        live=False,
-        method=ipywidgets.Dropdown(options=list(pairs)),
-        false_match_rate=ipywidgets.FloatLogSlider(
-            0.01, min=-4, max=-0.5, step=0.25, readout_format=".4f"
-        ),
-        gallery=ipywidgets.Dropdown(options=[100, 1000, 10_000, 100_000], value=1000),
+def _counts(distances: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return how many distances lie in each bin, an edge within the bin that it ends (uint32)."""
+    rounded = np.round(distances, 6)  # in float32 an edge would lie a little beside itself
+    return np.bincount(np.searchsorted(np.round(edges, 6), rounded), minlength=len(edges)).astype(
+        np.uint32
     )

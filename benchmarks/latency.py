@@ -1,0 +1,155 @@
+"""How soon a panel that the browser draws answers a hand: from the input to the painted frame.
+
+    python benchmarks/latency.py                                   # as the web book runs them
+    python benchmarks/latency.py --lab http://127.0.0.1:8888/lab   # in a running JupyterLab
+
+Needs Playwright and Chromium ($REIDLIB_BROWSER names another one). A time is counted from the
+moment that the browser received the input, until the frame that answers it has been painted: half
+a frame's wait for the screen's clock, 8 ms at 60 Hz, is in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import http.server
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from reidlib import live
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
+<link rel="icon" href="data:,"><body data-theme="light"><main><h1>{name}</h1>
+<div class="panel" data-module="module.js" data-data="data.json">a note</div></main>
+<script type="module" src="../panels.js"></script></body></html>"""
+# After the next frame's callbacks comes its painting, and after that the message.
+PROBE = """() => {
+    window.took = [];
+    for (const kind of ["pointermove", "keydown", "input", "change"])
+        addEventListener(kind, (event) => requestAnimationFrame(() => {
+            const channel = new MessageChannel();
+            channel.port1.onmessage = () => took.push(performance.now() - event.timeStamp);
+            channel.port2.postMessage(0);
+        }), true);
+}"""
+
+
+def browser_path() -> str | None:
+    """Return where Chromium is on this machine, None if nowhere."""
+    return os.environ.get("REIDLIB_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def write_page(panel: live.Live, folder: Path) -> None:
+    """Write a page with one panel, as the web book runs it, to a folder under that of panels.js."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "module.js").write_text(live.source(panel.module), "utf-8")
+    (folder / "data.json").write_text(json.dumps(panel.record()), "utf-8")
+    (folder / "index.html").write_text(PAGE.format(name=folder.name), "utf-8")
+    shutil.copy(ROOT / "notebooks" / "book" / "static" / "panels.js", folder.parent)
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder, as any static server would; yields its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def drag(page, grip, steps: int = 60, reach: float = 80) -> None:
+    """Drag something to the right and some way back by mouse, a small step at a time."""
+    grip.scroll_into_view_if_needed()
+    box = grip.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(1, steps + 1):
+        page.mouse.move(x + reach * np.sin(0.75 * np.pi * step / steps), y)
+        page.wait_for_timeout(12)
+    page.mouse.up()
+
+
+def press(page, grip, steps: int = 42) -> None:
+    """Move something with the arrow keys, to and fro; 2 steps on after 4 n + 2."""
+    grip.focus()
+    for step in range(steps):
+        page.keyboard.press("ArrowRight" if step % 4 < 2 else "ArrowLeft")
+        page.wait_for_timeout(12)
+
+
+def times(page, act: Callable[[], None]) -> list[float]:
+    """Return the milliseconds from each input of `act` to its painted frame."""
+    page.evaluate("window.took = []")
+    act()
+    page.wait_for_timeout(200)
+    return page.evaluate("took")
+
+
+def examples() -> dict[str, live.Live]:
+    """Return the panels to measure, on data made up as large as the lessons'."""
+    from reidlib.model import panels as model_panels
+
+    rng = np.random.default_rng(0)
+    pairs = {"made up": (rng.beta(2, 8, 500), rng.beta(6, 5, 100_000))}
+    return {"thresholds": model_panels.thresholds(pairs)}
+
+
+def measure(page, where: str) -> None:
+    """Print a line of the table for every grip of the panels on a page, by mouse and by keys."""
+    page.locator(".reid").first.wait_for()
+    page.evaluate(PROBE)
+    for panel in page.locator(".reid").all():
+        name = panel.get_attribute("aria-label")
+        for grip in panel.locator("[role=slider]").all():
+            for how, act in (("mouse", drag), ("keys", press)):
+                took = times(page, functools.partial(act, page, grip))
+                label = grip.get_attribute("aria-label")
+                print(f"| {where} | {name} | {label}, {how} | {len(took)} "
+                      f"| {statistics.median(took):.1f} | {max(took):.1f} |")  # fmt: skip
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lab", help="address of a JupyterLab with a notebook of panels that ran")
+    arguments = parser.parse_args()
+    print("| where | panel | moved | inputs | median, ms | worst, ms |\n|---|---|---|---|---|---|")
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        if arguments.lab:
+            page.goto(arguments.lab)
+            page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady")
+            page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+            measure(page, "JupyterLab")
+            return
+        for name, panel in examples().items():
+            write_page(panel, Path(folder, name))
+        with served(Path(folder)) as address:
+            for name in examples():
+                page.goto(f"{address}/{name}/")
+                measure(page, "book")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Panels that the browser draws, as the web book runs them: by mouse, by keys, exact as Python.
+
+Needs Playwright and a browser, as test_browser does. Exact times: benchmarks/latency.py.
+"""
+
+import re
+import statistics
+from functools import partial
+
+import numpy as np
+import pytest
+import test_browser
+
+from benchmarks import latency
+from reidlib.model import panels as model_panels
+from reidlib.model import verification
+
+browser, lab, page = test_browser.browser, test_browser.lab, test_browser.page
+RNG = np.random.default_rng(0)
+PAIRS = {
+    "good": (RNG.beta(2, 8, 300).astype(np.float32), RNG.beta(6, 5, 20_000).astype(np.float32)),
+    "bad": (RNG.uniform(0, 0.9, 300), RNG.uniform(0.1, 1, 20_000)),
+}
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The panels that the tests look at, name to panel."""
+    return {"thresholds": model_panels.thresholds(PAIRS)}
+
+
+@pytest.fixture(scope="module")
+def site(made, tmp_path_factory):
+    """Pages on a static server, one a panel; yields the address."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, panel in made.items():
+        latency.write_page(panel, folder / name)
+    with latency.served(folder) as address:
+        yield address
+
+
+def opened(page, site, name):
+    page.goto(f"{site}/{name}/")
+    panel = page.locator(".reid")
+    panel.wait_for()
+    return panel
+
+
+def said(panel):
+    return panel.locator(".said").inner_text()
+
+
+def put(panel, name, value):
+    """Put a control of the panel to a value, as a hand does."""
+    field = panel.locator(f"[data-name={name}]").locator("select, input")
+    if field.evaluate("field => field.tagName") == "SELECT":
+        field.select_option(value)
+    else:
+        field.fill(str(value))
+
+
+@pytest.fixture(params=["thresholds"])
+def every(request, page, site):
+    """Every panel, one after the other."""
+    return opened(page, site, request.param)
+
+
+def test_every_panel_answers_mouse_and_keys_within_a_frame_or_so(every, page):
+    page.evaluate(latency.PROBE)
+    for grip in every.locator("[role=slider]").all():
+        for act in (partial(latency.press, steps=10), partial(latency.drag, steps=12, reach=30)):
+            before = said(every), grip.get_attribute("aria-valuetext")
+            took = latency.times(page, partial(act, page, grip))
+            assert (said(every), grip.get_attribute("aria-valuetext")) != before
+            assert len(took) >= 10 and statistics.median(took) < 250  # on a busy machine, too
+    assert not page.complaints
+
+
+def test_every_control_has_a_name_and_a_tooltip(every):
+    for field in every.locator("input, select, button").all():
+        assert field.get_attribute("title")
+        assert field.evaluate("field => field.labels?.length || field.textContent.trim()")
+    for grip in every.locator("[role=slider]").all():
+        assert grip.get_attribute("aria-label") and grip.get_attribute("aria-valuetext")
+    assert every.locator("[aria-live]").inner_text() == said(every)
+
+
+def test_keys_stay_in_the_panel(every, page):
+    page.evaluate("window.heard = []; document.addEventListener('keydown', e => heard.push(e.key))")
+    for field in every.locator("input, select, [role=slider]").all():
+        field.focus()
+        page.keyboard.press("m")
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("heard") == []
+
+
+@pytest.mark.parametrize("method", PAIRS)
+@pytest.mark.parametrize("threshold", [0.05, 0.218, 0.6])
+def test_thresholds_counts_as_numpy_does(method, threshold, page, site):
+    panel = opened(page, site, "thresholds")
+    put(panel, "method", method)
+    put(panel, "threshold", threshold)
+    put(panel, "gallery", "10,000 strangers")
+    same, different = PAIRS[method]
+    found, wrong = 100 * np.mean(same <= threshold), 100 * np.mean(different <= threshold)
+    assert f"Threshold {threshold:.3f}" in said(panel)
+    numbers = [float(n.replace(",", "")) for n in re.findall(r"\d[\d,]*\.?\d*", said(panel))]
+    assert numbers[2] == pytest.approx(found, abs=0.051)
+    assert numbers[3] == pytest.approx(wrong, abs=0.0051)
+    assert numbers[5] == pytest.approx(100 * wrong, abs=0.51)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.01, 0.001])
+def test_thresholds_keep_the_chosen_rate(rate, page, site):
+    panel = opened(page, site, "thresholds")
+    put(panel, "rate", f"1 in {round(1 / rate):,}")
+    limit = float(re.search(r"Threshold ([\d.]+),", said(panel))[1])
+    exact = verification.threshold_at(rate, PAIRS["good"][1])
+    assert exact - 0.001 <= limit <= exact  # the highest step of the panel that keeps the rate
+    panel.locator("[role=slider]").first.press("ArrowRight")
+    assert panel.locator("[data-name=rate] select").evaluate("s => s.value") == "as dragged"
+
+
+def test_in_jupyterlab_the_kernel_learns_what_the_hand_did(page, lab):
+    page.goto(f"{lab}/lab?reset")
+    page.wait_for_function("window.jupyterapp?.serviceManager")
+    source = """import numpy as np
+from reidlib.model import panels
+panel = panels.thresholds({"one": (np.linspace(0, .5, 50), np.linspace(.3, 1, 500))})
+panel"""
+    common = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells = [common | {"source": text, "id": f"c{i}"} for i, text in enumerate([source, "1"])]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4}
+    content["nbformat_minor"] = 5
+    saved = {"type": "notebook", "format": "json", "content": content}
+    page.evaluate("m => jupyterapp.serviceManager.contents.save('live.ipynb', m)", saved)
+    test_browser.run_all(page, f"{lab}/lab/tree/live.ipynb?reset")
+    panel = page.locator(".reid")
+    panel.wait_for()
+    grip = panel.locator("[role=slider]").first
+    latency.press(page, grip, 3)
+    page.keyboard.press("m")  # would turn the cell into text
+    page.keyboard.press("b")  # would add a cell
+    page.wait_for_timeout(400)
+    shown = float(re.search(r"Threshold ([\d.]+),", said(panel))[1])
+    page.evaluate(
+        "() => { const cells = jupyterapp.shell.currentWidget.content.widgets;"
+        "cells[1].model.sharedModel.setSource('panel.state[\"threshold\"]'); }"
+    )
+    notebook = run_last(page)
+    assert [cell["cell_type"] for cell in notebook["cells"]] == ["code", "code"]
+    assert float(notebook["cells"][1]["outputs"][0]["data"]["text/plain"]) == shown
+    assert not page.complaints
+
+
+def run_last(page):
+    """Run the last cell alone; the panel of the first stays as the hand left it."""
+    page.evaluate(
+        "async () => { const content = jupyterapp.shell.currentWidget.content;"
+        "content.activeCellIndex = content.widgets.length - 1;"
+        "await jupyterapp.commands.execute('notebook:run-cell'); }"
+    )
+    return page.evaluate(f"{test_browser.CURRENT}.context.model.toJSON()")
