@@ -28,6 +28,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
+from reidlib import assets
+from reidlib.live import HINT, RECORD
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SECONDS, GIGABYTES = 180, 1.3
@@ -139,6 +142,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float, float]:
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - started
         memory.stopped.set()
+    record(path, notebook)
     return clean(notebook), seconds, memory.peak / 1e9
 
 
@@ -179,8 +183,20 @@ def _is_progress(output: dict) -> bool:
 def _without_widget(output: dict) -> dict:
     """Say in place of a panel what it is: without its kernel it would show as an error."""
     if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-        output.data = {"text/plain": "An interactive panel. Run this cell to use it."}
+        output.data = {"text/plain": HINT}
     return output
+
+
+def record(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Move what the browser's panels hold from a notebook to the web book, which shows it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            panel = output.get("data", {}).pop(RECORD, None)
+            if panel:
+                name = f"{path.stem}-{Path(panel['module']).stem}"
+                with assets.atomic(HERE / "book" / "panels" / f"{name}.json") as temporary:
+                    temporary.write_text(json.dumps(panel) + "\n")
+                output.metadata["panel"] = name
 
 
 def main() -> int:
@@ -196,6 +212,7 @@ def main() -> int:
     if arguments.check:
         os.environ["REIDLIB_BUDGETS"] = "1"  # conftest.py then puts a Meter in place
         return int(pytest.main(["-q", "--rootdir", str(ROOT), *map(str, paths)]))
+    os.environ["REIDLIB_RECORD"] = "1"  # panels then say what they hold
     passed = True
     for path in paths:
         try:

@@ -3,6 +3,7 @@
     python -m sphinx -c notebooks/book . build/book
 
 Nothing is run and nothing is fetched: the notebooks' saved outputs are shown, formulas become MathML.
+Panels that the browser draws move in the book too, by data that `notebooks/run.py` recorded.
 """
 
 import json
@@ -13,6 +14,7 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
 ROOT = Path(__file__).resolve().parents[2]
+PANELS = Path(__file__).resolve().parent / "panels"  # what run.py recorded: name to data
 
 project, author, language = "Person re-identification", "the authors of the course", "en"
 extensions = ["myst_nb"]
@@ -42,6 +44,7 @@ html_theme = "furo"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["book.css"]
+html_js_files = [("panels.js", {"type": "module"})]
 html_use_index = html_copy_source = html_show_sphinx = html_show_copyright = False
 html_math_renderer = "mathml"
 html_additional_pages = {"index": "redirect.html"}
@@ -76,9 +79,37 @@ def adapt(cell: dict, folder: Path) -> None:
     if "import course" in "".join(cell["source"]):
         cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
     for output in cell.get("outputs", []):
-        if "An interactive panel" in "".join(output.get("data", {}).get("text/plain", "")):
+        if name := output.get("metadata", {}).get("panel"):
+            output["data"] = {"text/html": place(name, folder)}
+        elif "An interactive panel" in "".join(output.get("data", {}).get("text/plain", "")):
             note = "An interactive panel: it moves in the notebook; a figure by it shows the same."
             output["data"] = {"text/html": f'<p class="panel">{note}</p>'}
+
+
+def place(name: str, folder: Path) -> str:
+    """Return where a panel draws itself, by the data recorded as `name`; see static/panels.js."""
+    module = json.loads((PANELS / f"{name}.json").read_text("utf-8"))["module"]
+    files = "../" * len(folder.parts) + "_static/panels/"
+    note = "An interactive panel: it needs JavaScript, and the book from a server. " \
+        "A figure by it shows the same."
+    return (
+        f'<div class="panel" data-module="{files}{module.replace("/", "-")}" '
+        f'data-data="{files}{name}.json"><p class="panel">{note}</p></div>'
+    )
+
+
+def write_panels(app, error: Exception | None) -> None:
+    """Write the panels' data and modules beside the pages; live.py joins the same two texts."""
+    if error or app.builder.format != "html":
+        return
+    folder = Path(app.outdir, "_static", "panels")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in PANELS.glob("*.json"):
+        text = path.read_text("utf-8")
+        module = json.loads(text)["module"]
+        (folder / path.name).write_text(text, "utf-8")
+        parts = [(ROOT / "reidlib" / part).read_text("utf-8") for part in ("live.js", module)]
+        (folder / module.replace("/", "-")).write_text("\n".join(parts), "utf-8")
 
 
 def readable(text: str, folder: Path) -> str:
@@ -101,4 +132,5 @@ def mathml(self, node: nodes.Element) -> None:
 def setup(app) -> dict:
     app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
     app.connect("source-read", prepare)
+    app.connect("build-finished", write_panels)
     return {"parallel_read_safe": True}
