@@ -187,6 +187,25 @@ def test_cameras_from_above_with_paths(camera):
     assert "c1\n4.0 m up" in texts(figure) and "x, m" in texts(figure)
 
 
+def test_one_person_is_followed_and_gaps_are_no_walks(camera):
+    frames = [0, 1, 50, 51]
+    paths = pd.DataFrame({"track": 1, "frame": frames, "x": [0.0, 1, 2, 3], "y": [8.0, 9, 10, 11]})
+    paths = pd.concat([paths, paths.assign(track=2, x=paths.x + 1)])
+    (ax,) = camera_plots.cameras_from_above({"c1": camera}, paths, follow=1).axes
+    dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert [line.get_xdata().tolist() for line in dotted] == [[1, 2]]
+    grey = [
+        line for line in ax.lines if line.get_color() == style.GREY and len(line.get_xdata()) > 1
+    ]
+    assert len(grey) == 1 and np.isnan(grey[0].get_xdata()[2])
+
+
+def test_images_per_camera_are_counted_on_the_bars():
+    figure = collection_plots.images_per_camera({"even": {1: 600, 2: 600}, "odd": {1: 1500, 2: 20}})
+    image_of(figure)
+    assert {"even: 1,200 images", "odd: 1,520 images", "1500", "20"} <= set(texts(figure))
+
+
 def test_pixels_per_metre_has_levels_and_reads_off_a_value():
     distance = np.linspace(2, 40, 50)
     figure = camera_plots.pixels_per_metre(distance, {"c1": 1000 / distance}, at=10)

@@ -255,3 +255,11 @@ def test_how_long_files_are_kept(text):
     assert privacy.keep_days("30d") == 30 and privacy.keep_days("2w") == 14
     with pytest.raises(ValueError, match="no time to keep files; expected days or weeks"):
         privacy.keep_days(text)
+
+
+def test_a_face_stays_bare_where_nobody_was_found():
+    people = [[40, 20, 80, 140], [200, 20, 240, 140]]
+    assert privacy.bare_heads(people, []).tolist() == [True, True]
+    assert privacy.bare_heads(people, [[42, 22, 82, 140]]).tolist() == [False, True]
+    assert privacy.bare_heads(people, [[40, 60, 80, 140]]).tolist() == [True, True]  # legs alone
+    assert privacy.bare_heads([], people).shape == (0,)

@@ -61,7 +61,9 @@ def planner(
     seen = np.abs(np.degrees(np.arctan2(height, along)) - tilt) <= half
     values = np.where(seen, cameras.pixels_per_metre(along, pixels, height, tilt), np.nan)
     reached = np.where(seen, cameras.level(np.nan_to_num(values)), "")
-    figure, (side, curve) = style.axes(10, 5.8, 2, 1, sharex=True, height_ratios=[1, 1.4])
+    low, high = -0.5, max(height, 2) + 0.8
+    drawn = 9.2 * (high - low) / along[-1]  # inches: a metre up is as long as a metre along
+    figure, (side, curve) = style.axes(10, drawn + 4.4, 2, 1, sharex=True, height_ratios=[drawn, 3])
     for angle in np.radians([tilt - half, tilt + half]):
         side.plot(along, height - along * np.tan(angle), color=style.GREY, lw=1.4)
     for name, colour in zip(LEVELS, LEVEL_COLOURS):
@@ -69,9 +71,9 @@ def planner(
     side.plot([0, 0], [0, height], color=style.INK, lw=3)
     side.plot(0, height, "^", color=style.INK, ms=11)
     side.plot([distance] * 2, [0, 1.7], color=style.RED, lw=5, solid_capstyle="round")
-    side.set(ylabel="height, m", ylim=(-0.5, max(height, 2) + 0.8), xlabel="")
-    side.legend(loc="upper right", ncols=len(LEVELS), handlelength=1, columnspacing=1)
-    side.set_title("From the side: camera, field of view, a person of 1.7 m")
+    side.set(ylabel="height, m", ylim=(low, high), xlabel="", aspect="equal", anchor="W")
+    side.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(LEVELS), handlelength=1)
+    side.set_title("From the side, to scale: field of view, a person of 1.7 m", pad=34)
     curve.plot(along, values, color=style.BLUE)
     _level_axis(curve, along[-1])
     curve.set_xlim(0, along[-1])
@@ -95,11 +97,14 @@ def cameras_from_above(
     paths: pd.DataFrame | None = None,
     reach: float = 40.0,
     title: str = "Cameras from above",
+    follow: int | None = None,
 ) -> style.Figure:
     """Draw the ground that each calibrated camera sees, where views overlap, and people's paths.
 
     `calibrations` is name to camera, see `cameras.ground_view`; `paths` has columns track, x, y in
-    metres.
+    metres, in the order of time. `follow` is a track that stands out, the others are grey. With a
+    column frame, where nobody saw a person for ten frames the path is interrupted, and dotted for
+    the one who is followed.
     """
     figure, ax = style.axes(7, 6)
     for (name, camera), colour, dash in zip(calibrations.items(), style.SERIES, style.DASHES):
@@ -111,10 +116,17 @@ def cameras_from_above(
         below = {"xytext": (0, -14), "textcoords": "offset points", "ha": "center", "va": "top"}
         box = {"boxstyle": "round", "fc": "white", "ec": colour, "alpha": 0.9}
         ax.annotate(f"{name}\n{eye[2]:.1f} m up", eye[:2], **below, size=11, bbox=box)
-    if paths is not None:
-        for person, path in paths.groupby("track"):
-            ax.plot(path["x"], path["y"], color=style.colour(person), lw=1.5)
-            ax.plot(path["x"].iloc[-1], path["y"].iloc[-1], "o", color=style.colour(person), ms=5)
+    for person, path in () if paths is None else paths.groupby("track"):
+        chosen = person == follow
+        colour = style.GREY if follow is not None and not chosen else style.colour(person)
+        path = path.reset_index(drop=True)
+        gaps = path["frame"].diff() > 10 if "frame" in path else path["x"].isna()
+        look = {"lw": 3, "zorder": 3} if chosen else {"lw": 1.2, "alpha": 0.8}
+        ax.plot(path["x"].mask(gaps), path["y"].mask(gaps), color=colour, **look)
+        ax.plot(path["x"].iloc[-1], path["y"].iloc[-1], "o", color=colour, ms=8 if chosen else 4)
+        for end in path.index[gaps & chosen]:
+            unseen = path.loc[end - 1 : end]
+            ax.plot(unseen["x"], unseen["y"], color=colour, ls=":", lw=2)
     ax.set(aspect="equal", xlabel="x, m", ylabel="y, m", title=title)
     ax.margins(x=0.08, y=0.2)
     return figure
@@ -124,13 +136,16 @@ def cameras_from_above(
 def box_heights(table: pd.DataFrame) -> style.Figure:
     """Plot the heights of boxes against the heights that the calibration predicts, in pixels.
 
-    `table` has columns camera, predicted and box; on the line both are equal.
+    `table` has columns camera, predicted (for each person's own height) and box; on the line both
+    are equal.
     """
     figure, ax = style.axes(7, 4.4)
     for (name, rows), colour, marker in zip(table.groupby("camera"), style.SERIES, style.MARKERS):
         ax.scatter(rows["predicted"], rows["box"], 18, colour, marker, alpha=0.6, label=name)
     ax.axline((100, 100), slope=1, color=style.INK, lw=1.4)
-    ax.set(xlabel="predicted for 1.70 m, pixels", ylabel="height of the box, pixels")
+    ax.set(
+        xlabel="predicted from each person's own height, pixels", ylabel="height of the box, pixels"
+    )
     ax.legend(title="camera")
     return figure
 

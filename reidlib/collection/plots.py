@@ -185,3 +185,18 @@ def dataset(tables: Mapping[str, pd.DataFrame]) -> style.Figure:
     right.legend(loc="lower left", bbox_to_anchor=(0, 1))
     figure.suptitle("The data set")
     return figure
+
+
+@style.styled
+def images_per_camera(counts: Mapping[str, Mapping[int, int]]) -> style.Figure:
+    """Draw how many images each camera gave to each of several data sets, beside one another.
+
+    `counts` is name of the set to camera to images.
+    """
+    figure, cells = style.axes(10, 3.6, 1, len(counts), squeeze=False)
+    for ax, (name, images), colour in zip(cells[0], counts.items(), style.SERIES):
+        bars = ax.bar([str(camera) for camera in images], list(images.values()), color=colour)
+        ax.bar_label(bars, size=10)
+        ax.set(title=f"{name}: {sum(images.values()):,} images", xlabel="camera", ylabel="images")
+        ax.grid(axis="x", visible=False)
+    return figure

@@ -38,10 +38,8 @@ def blur_heads(
     """
     height, width = image.shape[:2]
     result = image.copy()
-    for x1, y1, x2, y2 in boxes.as_boxes(people).astype(float):
-        tall = (y2 - y1) * share
-        centre = (x1 + x2) / 2, y1 + tall / 2
-        radius = min(x2 - x1, 0.75 * tall), 0.75 * tall  # across, down
+    for box in boxes.as_boxes(people).astype(float):
+        centre, radius, tall = _ellipse(box, share)
         corners = [c + sign * r for sign in (-1, 1) for c, r in zip(centre, radius)]
         left, top, right, bottom = np.rint(boxes.clip(corners, width, height)[0]).astype(int)
         if right <= left or bottom <= top:
@@ -53,6 +51,26 @@ def blur_heads(
         hidden = _average(part, tall / 3, pixelate)
         part[:] = np.rint(part * (1 - opacity) + hidden * opacity)
     return result
+
+
+def _ellipse(box: np.ndarray, share: float) -> tuple[tuple, tuple, float]:
+    """Return centre, radii (across, down) and height of the head that a person's box suggests."""
+    x1, y1, x2, y2 = box
+    tall = (y2 - y1) * share
+    return ((x1 + x2) / 2, y1 + tall / 2), (min(x2 - x1, 0.75 * tall), 0.75 * tall), tall
+
+
+def bare_heads(people, found, share: float = HEAD) -> np.ndarray:
+    """Return which people (N, 4) keep their face when only the boxes `found` (M, 4) are blurred.
+
+    A face is bare when the middle of the head lies in none of the ellipses that `blur_heads` draws.
+    """
+    middles = np.array([_ellipse(box, share)[0] for box in boxes.as_boxes(people)]).reshape(-1, 2)
+    bare = np.ones(len(middles), bool)
+    for box in boxes.as_boxes(found):
+        centre, radius, _ = _ellipse(box, share)
+        bare &= np.hypot(*((middles - centre) / radius).T) > 1
+    return bare
 
 
 def _average(part: np.ndarray, tile: float, pixelate: bool) -> np.ndarray:
