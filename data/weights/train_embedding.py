@@ -68,6 +68,27 @@ def camera(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return result
 
 
+class MixStyle:
+    """A forward hook that gives some images the style of others, in training alone.
+
+    The mean and deviation of a channel over an image are much of what a camera makes of it; blended
+    with another image's they make a camera that was never there (Zhou et al., 2021). `share` of
+    the batches are blended.
+    """
+
+    def __init__(self, share: float):
+        self.share, self.weight = share, torch.distributions.Beta(0.1, 0.1)
+
+    def __call__(self, module: nn.Module, _, x: torch.Tensor) -> torch.Tensor:
+        if not module.training or torch.rand(()) >= self.share:
+            return x
+        mean = x.mean((2, 3), keepdim=True).detach()
+        deviation = (x.var((2, 3), keepdim=True) + 1e-6).sqrt().detach()
+        own, other = self.weight.sample((len(x), 1, 1, 1)).to(x.dtype), torch.randperm(len(x))
+        mixed = own * deviation + (1 - own) * deviation[other]
+        return (x - mean) / deviation * mixed + own * mean + (1 - own) * mean[other]
+
+
 class Export(nn.Module):
     """The network with its normalisation in front: uint8 (N, 128, 64, 3) to (N, D) unit vectors."""
 
@@ -128,7 +149,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("crops", type=Path, help="folder of rendered crops")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--backbone", default="tiny-x2-s4")
+    parser.add_argument("--backbone", default="tiny-x2-s4-in")
+    parser.add_argument("--mix", type=float, default=0.5, help="share of batches to mix styles in")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--hold-out", type=int, default=40, help="identities to validate on")
@@ -153,6 +175,8 @@ def main() -> None:
     )
     if arguments.start:
         model.load_state_dict(networks.load(arguments.start).state_dict(), strict=False)
+    if arguments.mix:  # an earlier place would be undone by the instance normalisation
+        model.backbone.blocks[-2].register_forward_hook(MixStyle(arguments.mix))
     training.fit(
         model, dataset, epochs=arguments.epochs, lr=arguments.lr, optimiser="adamw",
         mining="all", weight_decay=1e-2, augment=camera, bfloat16=True, seed=arguments.seed,

@@ -14,7 +14,7 @@ from reidlib import assets
 
 SIZE = (128, 64)  # height and width of a person crop, pixels
 FORMAT = "reidlib-model-1"
-TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?")
+TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?(-in)?")
 LAST_LAYERS = ("layer4", "features", "conv5", "layers", "trunk_output")
 
 
@@ -42,22 +42,28 @@ class TinyResNet(nn.Module):
 
     Takes (N, 3, H, W) float images and returns (N, dim) features, not yet of unit length. `width`
     multiplies the channels: 0.24 million parameters at 1, 0.9 million at 2. With `stripes` above 1
-    the average is taken in as many body stripes, which the linear layer weighs apart.
+    the average is taken in as many body stripes, which the linear layer weighs apart. With
+    `instance` the stem and the first block end in a normalisation of each image by itself: what a
+    camera's light and colour add to a whole picture is lost early (Pan et al., 2018).
 
     >>> TinyResNet(dim=256)(torch.zeros(2, 3, 128, 64)).shape
     torch.Size([2, 256])
     """
 
-    def __init__(self, dim: int = 256, width: float = 1.0, stripes: int = 1):
+    def __init__(
+        self, dim: int = 256, width: float = 1.0, stripes: int = 1, instance: bool = False
+    ):
         super().__init__()
         stem, *channels = (round(width * c) for c in (16, 32, 64, 96))
         self.dim, self.stripes = dim, stripes
+        norm = nn.InstanceNorm2d(stem, affine=True) if instance else nn.BatchNorm2d(stem)
         self.stem = nn.Sequential(
-            nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
+            nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False), norm, nn.ReLU()
         )
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(a, b) for a, b in zip([stem, *channels[:-1]], channels))
-        )
+        blocks = [ResidualBlock(a, b) for a, b in zip([stem, *channels[:-1]], channels)]
+        if instance:
+            blocks.insert(1, nn.InstanceNorm2d(channels[0], affine=True))
+        self.blocks = nn.Sequential(*blocks)
         self.linear = nn.Linear(stripes * channels[-1], dim)
 
     def forward(self, x):
@@ -121,8 +127,8 @@ def backbone(
 ) -> nn.Module:
     """Return a network from (N, 3, H, W) normalised images to (N, .dim) features.
 
-    "tiny" is TinyResNet, "tiny-x2" one twice as wide, "tiny-x1.5-s4" also with four stripes, each
-    `dim` long. Any other name is torchvision's: `layer` names the module whose averaged output is
+    "tiny" is TinyResNet, "tiny-x2" one twice as wide, "tiny-x1.5-s4" also with four stripes,
+    "tiny-x2-s4-in" with instance normalisation too, each `dim` long. Any other name is torchvision's: `layer` names the module whose averaged output is
     taken, by default the last convolutional one, and `pretrained` downloads ImageNet weights.
     Raises ValueError for an unknown name or layer, and for downloaded weights that are damaged,
     assets.Unavailable when they cannot be downloaded.
@@ -134,11 +140,11 @@ def backbone(
                 f"{name!r} has neither ImageNet weights nor layers to choose from; load('plaza') "
                 "in features is trained"
             )
-        return TinyResNet(dim, width=float(match[1] or 1), stripes=int(match[2] or 1))
+        return TinyResNet(dim, float(match[1] or 1), int(match[2] or 1), instance=bool(match[3]))
     if name not in backbones():
         raise ValueError(
             f"unknown backbone {name!r}; choose from {', '.join(backbones())}, or tiny "
-            "with a width from 0.1 to 8 and 1, 2, 4 or 8 stripes, such as tiny-x1.5-s4"
+            "with a width from 0.1 to 8, 1, 2, 4 or 8 stripes, -in, such as tiny-x1.5-s4-in"
         )
     import torchvision
 
