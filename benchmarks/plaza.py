@@ -1,7 +1,7 @@
 """How hard plaza is, and how good the bundled weights are on it: the tables of the datasheet.
 
-    python benchmarks/plaza.py                                  # bundled weights and histograms
-    python benchmarks/plaza.py --features OSNET.onnx --detector yolo11n   # others beside them
+python benchmarks/plaza.py                                  # bundled weights and histograms
+python benchmarks/plaza.py --features OSNET.onnx --detector yolo11n   # others beside them
 """
 
 from __future__ import annotations

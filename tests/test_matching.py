@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reidlib import assets
-from reidlib.demonstration import averages, graph, matching, place
+from reidlib.demonstration import averages, matching, place, stores
 
 
 def people(count, copies, noise, seed=0, dim=32):
@@ -74,7 +74,7 @@ def test_adding_to_a_gallery_copies_nothing_that_it_holds():
     held = gallery.vectors
     for i in range(200):
         gallery.add(np.eye(4)[[i % 4]], [i])
-    assert np.shares_memory(gallery._blocks[0], held) and len(gallery) == 204
+    assert np.shares_memory(gallery.store._blocks[0], held) and len(gallery) == 204
     assert gallery.search([[1.0, 0, 0, 0]], k=500)["label"].tolist()[:3] == ["a", 0, 4]
     assert gallery.vectors is gallery.vectors  # joined once, not by every search
     assert len(gallery.search(np.eye(4), k=500)) == 4 * 204
@@ -95,12 +95,15 @@ def test_a_query_that_cannot_be_searched_is_refused(index):
 
 
 class ShortSighted:
-    """A graph as FAISS's, of which a search meets two vectors and says -1 for all further hits."""
+    """An index as FAISS's, of which a search meets two vectors and says -1 for all further hits."""
+
+    def train(self, vectors):
+        self.vectors = vectors[:0]
 
     def add(self, vectors):
-        self.vectors = vectors
+        self.vectors = np.concatenate([self.vectors, vectors])
 
-    def search(self, query, k):
+    def search(self, query, k, params):
         similarity = np.full((len(query), k), -3.4e38, np.float32)
         nearest = np.full((len(query), k), -1, np.int64)
         nearest[:, :2] = np.arange(2)[:k]
@@ -108,8 +111,10 @@ class ShortSighted:
         return similarity, nearest
 
 
-def test_hits_that_the_graph_does_not_reach_are_looked_for_one_by_one(monkeypatch):
-    monkeypatch.setattr(graph, "_graph", lambda width: ShortSighted())
+def test_hits_that_the_index_does_not_reach_are_looked_for_one_by_one(monkeypatch):
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss, "index_factory", lambda *_: ShortSighted())
+    monkeypatch.setattr(stores, "SMALL", 30)
     vectors, _ = people(20, 2, 0.3)
     gallery, exact = matching.Gallery("faiss"), matching.Gallery()
     for known in (gallery, exact):
@@ -438,11 +443,13 @@ def test_cameras_without_a_truth_do_not_count():
     assert (nothing["found"], nothing["missed"]) == (0, 1)
 
 
+@pytest.mark.parametrize("small", [300, 40_000])
 @pytest.mark.parametrize("spread", [0.0, 1e-4, 1e-3])
-def test_a_graph_answers_as_the_exact_search_where_vectors_are_alike(spread):
+def test_an_index_answers_as_the_exact_search_where_vectors_are_alike(spread, small, monkeypatch):
     """Of a thousand equal vectors the first is the first hit, and they hide nobody else."""
     if not importlib.util.find_spec("faiss"):
         pytest.skip("faiss-cpu is not installed")
+    monkeypatch.setattr(stores, "SMALL", small)
     rng = np.random.default_rng(0)
     one, others = rng.normal(size=(1, 64)), rng.normal(size=(1000, 64))
     vectors = np.concatenate([one + spread * rng.normal(size=(1000, 64)), others])

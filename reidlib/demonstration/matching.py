@@ -15,9 +15,9 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from reidlib import boxes
-from reidlib.demonstration import graph, place
+from reidlib.demonstration import galleries, place, provenance
 from reidlib.detection import scores
-from reidlib.features.vectors import aggregate, read, write
+from reidlib.features.vectors import aggregate
 from reidlib.model import distances
 
 SHORTEST = 5  # frames; a shorter track is too little to tell who it is
@@ -30,50 +30,54 @@ FORBIDDEN = 1e9  # the distance of two tracklets that cannot be one person
 class Gallery:
     """Known tracks that can be searched by appearance, and added to at any time.
 
-    `index` is "exact", which compares with every vector, or "faiss", an approximate graph for
-    hundreds of thousands of them (Malkov and Yashunin, 2018); that needs the package faiss-cpu.
+    `index` is "exact", which compares with every vector; "faiss", an index in little memory for
+    millions of them, whose vectors lie in a file; or "lance", a table at a `place`, a folder or
+    s3://bucket/path, that stays, and that several processes may use at once. Small galleries are
+    searched exactly by all of them. `features` is the network, as provenance.describe gives it:
+    vectors of another one raise ValueError. assets.Unavailable without the package of an index.
 
     >>> gallery = Gallery().add([[1.0, 0.0], [0.0, 1.0]], ["Ann", "Bo"])
     >>> gallery.search([[0.9, 0.1]], k=1)["label"].tolist()
     ['Ann']
     """
 
-    def __init__(self, index: str = "exact"):
-        if index not in ("exact", "faiss"):
-            raise ValueError(f"index is {index!r}; expected 'exact' or 'faiss'")
-        self._approximate = index == "faiss"
-        self._graph = None
-        self._blocks: list[np.ndarray] = []
-        self._tables: list[pd.DataFrame] = []
+    def __init__(
+        self,
+        index: str = "exact",
+        place: str | Path | None = None,
+        features: Mapping | None = None,
+    ):
+        self.store = galleries.made(index, place, features)
+        self._check(features)
+
+    def _check(self, features: Mapping | None) -> None:
+        if features and self.store.features:
+            provenance.check_alike(self.store.features, features, self.store.place)
 
     def __len__(self) -> int:
-        return sum(len(block) for block in self._blocks)
+        return len(self.store)
 
     @property
     def vectors(self) -> np.ndarray:
         """The unit vectors, (N, D) float32, in the order in which they were added."""
-        # Joined when asked for: adding copies nothing, and a search reads every vector anyway.
-        if len(self._blocks) > 1:
-            self._blocks = [np.concatenate(self._blocks)]
-        return self._blocks[0] if self._blocks else np.empty((0, 0), np.float32)
+        return self.store.vectors
 
     @property
     def table(self) -> pd.DataFrame:
         """What is known about each vector, a row each."""
-        if len(self._tables) > 1:
-            self._tables = [pd.concat(self._tables, ignore_index=True)]
-        return self._tables[0] if self._tables else pd.DataFrame()
+        return self.store.table
 
-    def add(self, vectors, table) -> Gallery:
+    def add(self, vectors, table, features: Mapping | None = None) -> Gallery:
         """Add vectors (N, D) with a table of N rows, or N labels; returns the gallery itself.
 
-        Raises ValueError when the numbers of rows differ, when D is not that of earlier vectors,
-        and for NaN.
+        Raises ValueError when the numbers of rows differ, when D or the `features` are not those of
+        earlier vectors, and for NaN.
         """
+        self._check(features)
         vectors = np.asarray(vectors, np.float32)
         if not isinstance(table, pd.DataFrame):
             table = pd.DataFrame({"label": list(table)})
-        width = self._blocks[0].shape[1] if self._blocks else vectors.shape[-1]
+        width = self.store.width or vectors.shape[-1]
         if vectors.ndim != 2 or vectors.shape[1] != width or len(vectors) != len(table):
             raise ValueError(
                 f"vectors have shape {vectors.shape} and the table {len(table)} rows; expected "
@@ -81,49 +85,43 @@ class Gallery:
             )
         if not np.isfinite(vectors).all():
             raise ValueError("vectors hold NaN; leave out tracks that have no features")
-        if not len(vectors):
-            return self
-        vectors = distances.unit(vectors)
-        if self._approximate:
-            self._graph = self._graph or graph.Graph(width)
-            self._graph.add(vectors)
-        self._blocks.append(vectors)
-        self._tables.append(table.reset_index(drop=True))
+        if len(vectors):
+            self.store.add(distances.unit(vectors), table)
         return self
 
-    def search(self, vectors, k: int = 5) -> pd.DataFrame:
+    def search(self, vectors, k: int = 5, *, cameras=None, between=None) -> pd.DataFrame:
         """Return the `k` nearest of the gallery for each vector (Q, D), best first.
 
         A row a hit: query (row of `vectors`), rank (from 1), score (cosine similarity), distance
-        (cosine distance, 1 - score), and the columns of the gallery's table. A gallery smaller than
-        `k` gives all it has. Raises ValueError while the gallery is empty, and for vectors that
-        hold NaN or have another width than the gallery's.
+        (cosine distance, 1 - score), and the columns of the gallery's table. `cameras` (names) and
+        `between` (two times, as start and end count them) leave out all others. Where there are
+        fewer than `k`, all are hits. Raises ValueError while the gallery is empty, and for vectors
+        that hold NaN or have another width than the gallery's.
         """
-        if not self._blocks:
+        if not self.store.width:
             raise ValueError("the gallery is empty; add vectors before searching")
         if k < 1:
             raise ValueError(f"k is {k}; ask for 1 or more")
-        query, _ = distances.features(np.asarray(vectors, np.float32), self._blocks[0][:1])
-        k = min(k, len(self))
-        if self._approximate:
-            nearest, distance = self._graph.search(distances.unit(query), self.vectors, k)
-        else:
-            nearest, distance = distances.top(query, self.vectors, k)
-        hits = self.table.iloc[nearest.ravel()].reset_index(drop=True)
-        hits.insert(0, "query", np.repeat(np.arange(len(nearest)), k))
-        hits.insert(1, "rank", np.tile(np.arange(1, k + 1), len(nearest)))
-        hits.insert(2, "score", 1 - distance.ravel())
-        hits.insert(3, "distance", distance.ravel())
+        one = np.zeros((1, self.store.width), np.float32)
+        query, _ = distances.features(np.asarray(vectors, np.float32), one)
+        hits = self.store.search(distances.unit(query), min(k, len(self)), cameras, between)
+        hits.insert(1, "rank", hits.groupby("query").cumcount() + 1)
+        hits.insert(2, "score", 1 - hits["distance"])
         return hits
 
     def save(self, path: str | Path) -> None:
-        """Write the gallery as features: `path` (.npz) and a .csv beside it."""
-        write(path, self.vectors, self.table)
+        """Write the gallery as features: `path` (.npz), a .csv and, of the network, a .json."""
+        self.store.save(path)
 
     @classmethod
-    def load(cls, path: str | Path, index: str = "exact") -> Gallery:
-        """Return the gallery that `save` wrote."""
-        return cls(index).add(*read(path))
+    def load(cls, path: str | Path, index: str | None = None) -> Gallery:
+        """Return the gallery that `save` wrote, or the one of "lance" that lies at a place.
+
+        Without `index` it is the one that was saved. Raises FileNotFoundError where none is.
+        """
+        gallery = cls()
+        gallery.store = galleries.opened(path, index)
+        return gallery
 
 
 def recognise(hits: pd.DataFrame, threshold: float, by: str = "label") -> pd.Series:

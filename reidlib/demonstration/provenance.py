@@ -136,7 +136,11 @@ def known_place(made: Mapping) -> dict:
 
 def check_same(made: Mapping, extractor, path: Path) -> None:
     """Raise ValueError unless an extractor is the one that made the features of `path`."""
-    before, now = made["features"], describe(extractor, "features")
+    check_alike(made["features"], describe(extractor, "features"), path)
+
+
+def check_alike(before: Mapping, now: Mapping, path: str | Path) -> None:
+    """Raise ValueError unless two networks, as `describe` gives them, are one and the same."""
     if before["sha256"] != now["sha256"] or (
         now["sha256"] is None and before["name"] != now["name"]
     ):

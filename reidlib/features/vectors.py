@@ -1,6 +1,7 @@
 """Vectors of a track, vectors of two kinds, vectors on a map, and vectors on disk."""
 
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,17 @@ BLOCK = 4096  # rows written at a time
 NAMES = ("camera", "label", "path", "part")  # columns that hold text, even where it is a number
 
 
-def write(path: str | Path, vectors, table: pd.DataFrame) -> None:
+def write(
+    path: str | Path,
+    vectors,
+    table: pd.DataFrame,
+    members: Mapping[str, Callable] | None = None,
+) -> None:
     """Write features as `path` (.npz) and, row by row, what they belong to as .csv beside it.
 
-    `vectors` is (N, D), an array or a VectorFile, of which memory never holds the whole. Raises
+    `vectors` is (N, D), an array or a VectorFile, of which memory never holds the whole. `members`
+    are further parts of the archive, by name, each a function that writes to the file it is given;
+    with them, even none, nothing is packed, so that vectors can be read where they lie. Raises
     ValueError for other numbers of rows, and for a path that names no file.
     """
     if Path(path).name in ("", "..") or Path(path).is_dir():
@@ -89,14 +97,16 @@ def write(path: str | Path, vectors, table: pd.DataFrame) -> None:
         raise ValueError(f"{len(vectors)} vectors but {len(table)} table rows; expected as many")
     with assets.atomic(path) as numbers, assets.atomic(path.with_suffix(".csv")) as text:
         # As np.savez_compressed does, which takes whole arrays.
-        with (
-            zipfile.ZipFile(numbers, "w", zipfile.ZIP_DEFLATED) as archive,
-            archive.open("vectors.npy", "w", force_zip64=True) as file,
-        ):
-            header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(vectors), BLOCK):
-                file.write(np.asarray(vectors[start : start + BLOCK], "<f4").tobytes())
+        packed = zipfile.ZIP_DEFLATED if members is None else zipfile.ZIP_STORED
+        with zipfile.ZipFile(numbers, "w", packed) as archive:
+            with archive.open("vectors.npy", "w", force_zip64=True) as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for start in range(0, len(vectors), BLOCK):
+                    file.write(np.asarray(vectors[start : start + BLOCK], "<f4").tobytes())
+            for name, writes in (members or {}).items():
+                with archive.open(name, "w", force_zip64=True) as file:
+                    writes(file)
         table.to_csv(text, index=False)
 
 
@@ -104,9 +114,7 @@ def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
     """Return (vectors, table) as `write` wrote them; ValueError if the files do not fit."""
     path = Path(path).with_suffix(".npz")
     try:
-        # Names such as NA, and numbers that begin with 0, stay what they are.
-        text = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(NAMES, str)}
-        table = pd.read_csv(path.with_suffix(".csv"), **text)
+        table = read_table(path)
         assets.check_archive(path)
         with np.load(path, allow_pickle=False) as content:
             vectors = content["vectors"]
@@ -123,3 +131,10 @@ def read(path: str | Path) -> tuple[np.ndarray, pd.DataFrame]:
             f"{path} holds {len(vectors)} vectors, its .csv {len(table)} rows; write both again"
         )
     return vectors, table
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Return the table of features that `write` wrote, without the vectors."""
+    # Names such as NA, and numbers that begin with 0, stay what they are.
+    text = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(NAMES, str)}
+    return pd.read_csv(Path(path).with_suffix(".csv"), **text)
