@@ -53,9 +53,9 @@ def queries(total: int, random: bool) -> np.ndarray:
     """Return vectors (QUERIES, D) of people who are in the gallery, seen once more."""
     rng = np.random.default_rng(1)
     picked, noise = [], 0.0 if random else 0.25
-    for start in rng.integers(0, total // BLOCK, QUERIES) * BLOCK:
-        vectors, _ = people(BLOCK if total >= BLOCK else total, random, int(start))
-        picked.append(vectors[rng.integers(len(vectors))])
+    for start in rng.integers(0, total // BLOCK, 4) * BLOCK:
+        vectors, _ = people(BLOCK, random, int(start))
+        picked.extend(vectors[rng.integers(0, BLOCK, QUERIES // 4)])
     fresh = rng.standard_normal((QUERIES, DIM), np.float32) / np.sqrt(DIM)
     return unit(fresh if random else np.array(picked) + noise * fresh)
 
@@ -101,7 +101,7 @@ def search(kind: str, folder: Path, total: int, random: bool) -> dict:
     opened = time.perf_counter() - began
     loaded, load_peak = watch(), peak()
     times, found = [], []
-    for query in wanted:
+    for query in wanted[: 20 if kind == "exact" else QUERIES]:
         began = time.perf_counter()
         hits = gallery.search(query[None], K)
         times.append(time.perf_counter() - began)
@@ -111,9 +111,9 @@ def search(kind: str, folder: Path, total: int, random: bool) -> dict:
     figures["held MB"] = loaded - before
     np.save(folder.parent / f"{kind}.npy", np.array(found))
     began = time.perf_counter()
-    for query in wanted[:20]:
+    for query in wanted[:10]:
         gallery.search(query[None], K, cameras=["camera 03"], between=(0, total * 0.05))
-    figures["filtered ms"] = 1e3 * (time.perf_counter() - began) / 20
+    figures["filtered ms"] = 1e3 * (time.perf_counter() - began) / 10
     return figures
 
 
@@ -168,7 +168,7 @@ def main() -> None:
             same = [len(np.intersect1d(a, b)) for a, b in zip(found, expected)]
             row = [f"{figures[key]:.1f}" for key in ("build", "save", "open")]
             row += [f"{figures[key]:.1f}" for key in ("ms", "slowest", "filtered ms")]
-            row += [f"{np.sum(same) / expected.size:.3f}"]
+            row += [f"{np.sum(same) / found.size:.3f}"]
             row += [f"{figures[key]:.0f}" for key in ("disk", "build MB", "MB", "held MB")]
             print(f"| {kind} | {' | '.join(row)} |", flush=True)
 

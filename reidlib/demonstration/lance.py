@@ -125,13 +125,15 @@ class Lance:
 
     def _tidy(self) -> None:
         """Join small additions, and build or bring up to date the index of a large gallery."""
-        about = self._rows.stats()
-        if not self._indexed() and about["num_rows"] > stores.SMALL:
-            self._build()
-        waiting = (
-            self._rows.index_stats(self._indexed()).num_unindexed_rows if self._indexed() else 0
-        )
-        if about["fragment_stats"]["num_small_fragments"] > PARTS or waiting > stores.SMALL:
+        about, index = self._rows.stats(), self._indexed()
+        if index:
+            waiting = self._rows.index_stats(index).num_unindexed_rows
+            late = waiting > max(stores.SMALL, about["num_rows"] / 4)
+        else:
+            late = False
+            if about["num_rows"] > stores.SMALL:
+                self._build()
+        if late or about["fragment_stats"]["num_small_fragments"] > PARTS:
             self._rows.optimize(cleanup_older_than=PASSED)
 
     def _indexed(self) -> str | None:
