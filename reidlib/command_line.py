@@ -85,7 +85,7 @@ class Program(typer.Typer):
         """
 
         def register(function: Callable[..., str]) -> Callable[..., str]:
-            name = function.__name__
+            name = function.__name__.replace("_", "-")
 
             @self.command(
                 name, cls=Command, epilog=f"{UNWRAPPED}example: python -m reidlib {name} {example}"

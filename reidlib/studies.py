@@ -22,11 +22,12 @@ DAY = 86_400.0  # seconds after which nobody waits for a trial of another machin
 AGAIN = 0.5  # seconds between looks at what the other processes do
 
 
-def open_study(path: str | Path, about: Mapping):
+def open_study(path: str | Path, about: Mapping, first: Mapping | None = None):
     """Return the `optuna.Study` in the journal file `path`, which is begun if there is none.
 
-    `about` says what is searched: plain values, the same whenever the study is opened. Raises
-    ImportError without Optuna, and ValueError for a file that holds another study, or none.
+    `about` says what is searched: plain values, the same whenever the study is opened. `first` are
+    the settings that are tried first, best the usual ones: a search then never ends below them.
+    Raises ImportError without Optuna, and ValueError for a file that holds another study, or none.
     """
     if not assets.has("optuna"):
         raise ImportError('a search takes Optuna; pip install "reidlib[tune]"')
@@ -67,6 +68,8 @@ def open_study(path: str | Path, about: Mapping):
             f"{path} holds a study with {other}; search with the same to go on, or give the name "
             "of a new file"
         )
+    if first:
+        study.enqueue_trial(dict(first), skip_if_exists=True)
     return study
 
 

@@ -3,6 +3,7 @@
 They are built as those in commands.py, and belong to the same program.
 """
 
+import functools
 from pathlib import Path
 
 from reidlib import assets
@@ -86,7 +87,7 @@ def tune(
     names = features or backbone or ["tiny"]
     about = {"searched": "heads" if features else "networks", "data": split.name, "epochs": epochs}
     about |= {"people": split.train.pid.nunique(), "backbone": names}
-    study = studies.open_study(storage, about)
+    study = studies.open_study(storage, about, tuning.USUAL | {"backbone": names[0]})
     if features:
         loaded = [(name, extractors.load(name)) for name in features]
         parts = (split.train, split.query, split.gallery)
@@ -97,6 +98,50 @@ def tune(
     studies.search(study, objective, trials)
     people = split.query["pid"].nunique()
     return f"{_best(study, storage)} mAP {study.best_value:.3f} on {people} people held out"
+
+
+@program.add(
+    "door.mp4 yard.mp4 --truth door.txt yard.txt --trials 50 --storage tracker.journal",
+    "finished trials are kept in {storage}, the same command goes on from there",
+)
+def tune_tracker(
+    trials: cli.Trials,
+    storage: cli.Storage,
+    videos: cli.Videos = None,
+    site: cli.Site = None,
+    truth: cli.Truths = None,
+    detector: cli.Detector = "auto",
+    features: cli.Features = "auto",
+) -> str:
+    """Search the tracker's settings on clips with their truth, by the mean IDF1.
+
+    Detections are made once and kept beside the study. Several processes, each started with the
+    same command, work on one study. The usual settings are tried first.
+    """
+    from reidlib import studies
+    from reidlib.demonstration import pipeline, place, site_file
+    from reidlib.detection import detectors, tuning
+    from reidlib.features import extractors
+
+    described = site_file.read(site) if site else None
+    clips = pipeline.clips(videos or [], truth or [], site=described)
+    unknown = [clip.camera for clip in clips if clip.truth is None]
+    if unknown:
+        raise ValueError(f"the truth of {', '.join(unknown)} is missing; give --truth for each")
+    find, embed = detectors.load(detector), extractors.load(features)
+    caches = [storage.with_name(f"{storage.name}.{clip.camera}.npz") for clip in clips]
+    inputs = [item for clip in clips for item in (clip.path, clip.truth_file)]
+    check(*inputs, detector, features, targets=[storage, storage.with_suffix(".csv"), *caches])
+    about = {"searched": "tracker", "clips": [str(clip.path) for clip in clips]}
+    about |= {"detector": find.name, "features": embed.name}
+    study = studies.open_study(storage, about, tuning.USUAL)
+    footage, known = [], [clip.camera for clip in clips]
+    for clip, cache in zip(clips, caches):
+        size, seen = (clip.about.width, clip.about.height), place.outside(find, clip.masks)
+        made = functools.partial(tuning.record, clip.path, seen, embed)
+        footage.append(tuning.footage(clip.camera, clip.truth, size, cache, made))
+    studies.search(study, tuning.objective(footage), trials)
+    return f"{_best(study, storage)} {tuning.in_words(studies.table(study), known)}"
 
 
 def _best(study, storage: Path) -> str:

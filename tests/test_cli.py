@@ -23,7 +23,7 @@ from reidlib.features import vectors
 from reidlib.model import networks
 
 COMMANDS = ("collect", "detect", "track", "extract", "train", "evaluate", "visualize", "demo")
-COMMANDS += ("site", "search", "threshold", "forget", "evidence", "count", "tune")
+COMMANDS += ("site", "search", "threshold", "forget", "evidence", "count", "tune", "tune-tracker")
 
 
 def test_no_kind_of_argument_is_defined_twice():

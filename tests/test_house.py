@@ -25,8 +25,8 @@ COMMANDS.add("__main__")
 # made a result 420, counts with their error and the page of evidence 450, a moving camera 60.
 # Clocks and overlap that the footage itself tells, and four points kept in a site file, took 190;
 # the panel that sets them, with its figure, 210 of the rest; classes that are not people, and
-# counts on the report's page, 110, and 35 of the rest. Galleries of millions, in a file or at a
-# place that others use too, filtered, and with rows that are gone for good, took 590.
+# counts on the report's page, 110, and 35 of the rest. Training on several processes took 170, and
+# searches that several processes share, of a training and of the tracker, 480 and 120 of the rest.
 TAUGHT_BUDGET, REST_BUDGET = 12_860, 4_140
 
 

@@ -15,6 +15,7 @@ from reidlib.model import embedding, networks, ranking, training
 MARGINS = (0.0, 0.1, 0.3, 0.6, 1.0)
 MININGS = ("hard", "semi-hard", "all")
 RATES = (2e-4, 5e-3)  # bounds of the learning rate, which is drawn by its logarithm
+USUAL = {"margin": 0.3, "mining": "hard", "lr": 1e-3}  # what a search tries first
 HELD_OUT = 0.2  # share of the training people
 
 
