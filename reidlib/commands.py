@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reidlib import assets
 from reidlib import command_line as cli
+from reidlib.words import counted
 
 if TYPE_CHECKING:
     from reidlib.collection import datasets, video
@@ -59,7 +60,7 @@ def collect(
     style.save(sheet, out / "contact_sheet.png")
     wrote(*written)
     why = "" if report.verdict == "accept" else f": {'; '.join(report.reasons)}"
-    return f"{len(frames)} frames, quality: {report.verdict}{why}"
+    return f"{counted(len(frames), 'frame')}, quality: {report.verdict}{why}"
 
 
 @program.add("clip.mp4 --out detections.txt --video boxes.mp4", people=True)
@@ -84,7 +85,7 @@ def detect(
     about = video.probe(clip)
     check(source, detector, targets=[out, film])
     find = detectors.load(detector, classes=classes)
-    with _film(film, about.fps) as writer:
+    with _film(film, clip) as writer:
         frames = tqdm(_frames(clip), "detect", about.frames, leave=False)
         for index, _, image in frames:
             people = find([image])[0]
@@ -95,7 +96,8 @@ def detect(
         table["frame"] = np.repeat(list(found), [len(boxes) for boxes in found.values()])
         formats.write_mot(table, out)
     wrote(out, film)
-    return f"{len(table)} {', '.join(classes or ['people'])} found in {len(found)} frames"
+    what = ", ".join(classes) if classes else counted(len(table), "person", "people").split()[1]
+    return f"{len(table)} {what} found in {counted(len(found), 'frame')}"
 
 
 @program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt", people=True)
@@ -137,7 +139,7 @@ def track(
     embed = extractors.load(features)
     heads = privacy.Heads(privacy.HEAD if blur and film else 0)
     find = place.outside(heads.watch(find), described.masks)
-    with _film(film, about.fps) as writer:
+    with _film(film, clip) as writer:
 
         def draw(index, image, tracks):
             writer.write(drawing.draw_tracks(heads.blur(index, image, tracks), tracks))
@@ -145,7 +147,7 @@ def track(
         table = tracking.track(_frames(clip), find, embed, on_frame=draw if writer else None)
         formats.write_mot(table, out)
     wrote(out, film)
-    line = f"{table['track'].nunique()} tracks"
+    line = counted(table["track"].nunique(), "track")
     if known is None:
         return line
     known = known[~place.in_masks(known[boxes.BOX].to_numpy(), described.masks)]
@@ -308,12 +310,9 @@ def load_dataset(name: str, same_camera: bool) -> "datasets.Dataset":
     return data
 
 
-def _film(path: Path | None, fps: float):
+def _film(path: Path | None, clip: "video.Video"):
     """Return a video writer to use in a with-block, or None in one when no film is wanted."""
-    from reidlib.collection import encoding
-
-    fps = max(fps, encoding.SLOWEST)
-    return encoding.Writer(path, fps) if path else contextlib.nullcontext()
+    return contextlib.nullcontext() if path is None else clip.film(path)
 
 
 def check(*inputs, targets: Sequence[Path | None]) -> None:

@@ -5,6 +5,7 @@ They are built as those in commands.py, and belong to the same program.
 
 from reidlib import command_line as cli
 from reidlib.footage_commands import program, wrote
+from reidlib.words import counted
 
 
 @program.add("footage/report --dry-run", "what was deleted is gone; retention.csv lists the rest")
@@ -29,7 +30,7 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
         if folder.suffix == ".npz":
             gone = galleries.forget(folder, today, dry_run)
             rows += gone
-            print(f"{verb} {gone} rows of {folder}")
+            print(f"{verb} {counted(gone, 'row')} of {folder}")
             continue
         deleted, left = privacy.forget(folder, today, dry_run)
         for path in deleted:
@@ -37,7 +38,8 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
         files, kept = files + len(deleted), [*kept, *left]
     for sentence in kept:
         print(f"note: {sentence}")
-    return f"{verb} {files} files and {rows} rows that were due on {today}; {len(kept)} were left"
+    due = f"{counted(files, 'file')} and {counted(rows, 'row')} that were due on {today}"
+    return f"{verb} {due}; {len(kept)} were left"
 
 
 @program.add("footage/report --labels pairs.csv --out card.html")

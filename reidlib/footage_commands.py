@@ -6,6 +6,7 @@ They are built as those in commands.py, and belong to the same program.
 from reidlib import assets
 from reidlib import command_line as cli
 from reidlib.training_commands import program, wrote
+from reidlib.words import counted
 
 
 @program.add("door.mp4 yard.mp4 --out site.toml")
@@ -17,7 +18,8 @@ def site(videos: cli.SomeVideos, out: cli.SiteFile) -> str:
     found = site_file.write(out, videos)
     wrote(out)
     clocks = "their clocks" if found.began else "no clocks: their files do not say when they begin"
-    return f"{len(found.cameras)} cameras and {clocks}; fill in the rest, then demo --site {out}"
+    cameras = counted(len(found.cameras), "camera")
+    return f"{cameras} and {clocks}; fill in the rest, then demo --site {out}"
 
 
 @program.add("--out demo", "the files finished so far are in {out}", people=True)
@@ -60,7 +62,7 @@ def demo(
     wrote(out / "report.html", out / "metrics.json")
     cameras, shared = len(found["cameras"]), found["people in several cameras"]
     where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
-    return f"{found['people']} people in {where}; open {out / 'report.html'}"
+    return f"{counted(found['people'], 'person', 'people')} in {where}; open {out / 'report.html'}"
 
 
 @program.add("person.jpg demo --out found", people=True)

@@ -143,7 +143,7 @@ def test_detect_refuses(call, clip, detector, tmp_path, monkeypatch):
 def test_track_and_its_scores(call, clip, detector, tmp_path):
     out = tmp_path / "tracks.txt"
     result = call("track", clip, "--out", out, "--features", "histogram")
-    assert result.status == 0 and result.out.splitlines()[-1] == "1 tracks"
+    assert result.status == 0 and result.out.splitlines()[-1] == "1 track"
     tracks = formats.read_mot(out)
     assert tracks["track"].nunique() == 1 and len(tracks) >= 18
     film = tmp_path / "tracks.mp4"
@@ -316,7 +316,7 @@ def test_demo(call, clip, detector, tmp_path):
     out = tmp_path / "demo"
     result = call("demo", clip, "--out", out, "--features", "histogram")
     assert result.status == 0, result.err
-    assert result.out.splitlines()[-1].startswith("1 people in one camera")
+    assert result.out.splitlines()[-1].startswith("1 person in one camera")
     assert json.loads((out / "metrics.json").read_text("utf-8"))["people"] == 1
     assert (out / "report.html").stat().st_size > 10_000
 
@@ -324,8 +324,8 @@ def test_demo(call, clip, detector, tmp_path):
 def test_demo_refuses(call, clip, detector, tmp_path):
     arguments = ("--features", "histogram", "--out", tmp_path / "demo")
     refused(call("demo", tmp_path / "no.mp4", *arguments), "no.mp4")
-    refused(call("demo", clip, *arguments, "--truth", "a.txt", "b.txt"), "1 videos but 2")
-    refused(call("demo", clip, *arguments, "--start", "0", "15"), "1 videos but 2 starts")
+    refused(call("demo", clip, *arguments, "--truth", "a.txt", "b.txt"), "1 video but 2")
+    refused(call("demo", clip, *arguments, "--start", "0", "15"), "1 video but 2 starts")
     assert not (tmp_path / "demo").exists()
 
 
@@ -383,7 +383,7 @@ def test_any_name_of_a_file_survives_to_the_end(call, clip, detector, tmp_path, 
     assert result.status == 0 and "quality" in result.out, result.err
     arguments = ("--features", "histogram", "--out", tmp_path / f"{name}.demo")
     result = call("demo", odd, *arguments)
-    assert result.status == 0 and "1 people in one camera" in result.out, result.err
+    assert result.status == 0 and "1 person in one camera" in result.out, result.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take names in UTF-8 only")
@@ -426,7 +426,7 @@ def test_steps_beyond_all_bounds(call, clip, tmp_path, every):
         refused(result, "no step" if every.startswith("0") else "digits")
         assert not (tmp_path / "frames").exists()
     else:
-        assert result.out.splitlines()[-1].startswith("1 frames")
+        assert result.out.splitlines()[-1].startswith("1 frame,")
 
 
 def test_a_folder_is_no_file_to_write(call, clip, people, detector, tmp_path, monkeypatch):
@@ -482,7 +482,7 @@ def test_ctrl_c_ends_a_live_recording(call, detector, tmp_path, monkeypatch):
     handler = signal.getsignal(signal.SIGINT)
     film, tracks, boxed = (tmp_path / name for name in ("film.mp4", "tracks.txt", "boxes.txt"))
     result = call("track", "0", "--out", tracks, "--video", film, "--features", "histogram")
-    assert result.status == 0 and "1 tracks" in result.out
+    assert result.status == 0 and "1 track" in result.out
     assert 25 < len(formats.read_mot(tracks)) <= video.probe(film).frames == 30
     assert "30 people found in 30 frames" in call("detect", "0", "--out", boxed).out
     arguments = ("--out", tmp_path / "walk", "--features", "histogram")
@@ -700,3 +700,37 @@ def test_a_film_of_tracks_with_heads_blurred(call, clip, detector, tmp_path):
         left = 10 + 5 * index
         change = np.abs(clear.astype(int) - blurred).mean(axis=2)[:, left : left + 24]
         assert change[40:44].mean() > 8 and change[60:95, 4:20].mean() < 4
+
+
+def test_a_film_needs_pictures_of_one_size_and_says_so_before_the_work(
+    call, detector, tmp_path, monkeypatch
+):
+    frames = tmp_path / "frames"
+    for number, (height, width) in enumerate([(120, 160), (120, 160), (160, 120), (60, 80)]):
+        encoding.write_image(frames / f"{number}.jpg", np.full((height, width, 3), 90, np.uint8))
+    film, out = tmp_path / "film.mp4", tmp_path / "out.txt"
+    said = f"{frames} holds images of several sizes (0.jpg 160x120, 2.jpg 120x160, 3.jpg 80x60)"
+    for command in ("detect", "track"):
+        refused(call(command, frames, "--out", out, "--video", film), said.split(" (")[0], "one")
+    result = call("demo", frames, "--features", "histogram", "--out", tmp_path / "demo")
+    refused(result, "several sizes", "3.jpg 80x60")
+    assert not out.exists() and not film.exists() and not (tmp_path / "demo").exists()
+    assert call("detect", frames, "--out", out).status == 0  # without a film, as they are
+    (frames / "2.jpg").unlink()
+    (frames / "3.jpg").unlink()
+    assert call("detect", frames, "--out", out, "--video", film).status == 0 and film.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"PK\x03\x04" + bytes(60), "is a zip archive; unpack it"), (b"\x89PNG\0\0", "is no text")],
+)
+def test_a_truth_that_is_no_text_is_named_without_its_bytes(
+    content, words, call, clip, detector, tmp_path
+):
+    """CVAT hands out its MOT export as an archive."""
+    given = tmp_path / "task_1_mot.zip"
+    given.write_bytes(content)
+    result = call("track", clip, "--out", tmp_path / "t.txt", "--truth", given)
+    refused(result, str(given), words)
+    assert "PK" not in result.err and "\\x" not in result.err

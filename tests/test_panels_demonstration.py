@@ -130,9 +130,9 @@ def player(tracklets):
 
 
 def test_player_survives_its_slider_and_counts_people_once(player):
-    assert "0.0 s: 1 people" in player.message.value
+    assert "0.0 s: 1 person" in player.message.value
     player.controls["time"].value = 1
-    assert "0.4 s: 1 people" in player.message.value
+    assert "0.4 s: 1 person" in player.message.value
     player.controls["time"].value = 2
     assert "0.8 s: 0 people" in player.message.value
     assert sweep(player) > 2

@@ -376,7 +376,7 @@ def test_bad_input_writes_nothing(plaza, tmp_path):
     tools = {"detector": detector, "extractor": extractor}
     with pytest.raises(FileNotFoundError):
         pipeline.run([tmp_path / "missing.mp4"], out, **tools)
-    with pytest.raises(ValueError, match="1 videos but 2 truth files"):
+    with pytest.raises(ValueError, match="1 video but 2 truth files"):
         pipeline.run(plaza[:1], out, truth=["a.txt", "b.txt"], **tools)
     (tmp_path / "note.mp4").write_text("not a video")
     with pytest.raises(ValueError, match="note.mp4"):

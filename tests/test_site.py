@@ -289,7 +289,7 @@ def test_videos_and_a_site_file_are_one_too_many(folder, capsys, detector):
 def test_track_knows_the_cameras_of_a_site(folder, capsys, detector):
     site, out = written(folder, GOOD), folder / "tracks.txt"
     status, text, err = call(capsys, "track", "--site", site, "--camera", "yard", "--out", out)
-    assert status == 0 and text.splitlines()[-1] == "1 tracks" and detector == ["plaza"], err
+    assert status == 0 and text.splitlines()[-1] == "1 track" and detector == ["plaza"], err
     status, text, _ = call(capsys, "track", "--site", site, "--camera", "door", "--out", out)
     assert "IDF1" in text  # the truth that the site file names
     for words, expected in (

@@ -8,6 +8,7 @@ import pandas as pd
 from reidlib import boxes, style
 from reidlib.collection import cameras
 from reidlib.collection.cameras import LEVELS
+from reidlib.words import counted
 
 LEVEL_COLOURS = (style.GREY, style.SKY, style.BLUE, style.GREEN, style.ORANGE)
 
@@ -172,7 +173,7 @@ def on_plan(
     style.show(film, image)
     limits = {"xlim": film.get_xlim(), "ylim": film.get_ylim()}
     now = table[table["frame"] == frame]
-    sentence = f"{len(now)} people in view."
+    sentence = f"{counted(len(now), 'person', 'people')} in view."
     if ground is not None:
         to_film = np.linalg.inv(ground)
         grid = [_carried(line, to_film) for line in _metres(plan)]

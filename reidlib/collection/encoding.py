@@ -34,7 +34,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise FileNotFoundError(f"no image at {path}")
     # Through memory, because OpenCV cannot open every name on Windows.
     content = np.frombuffer(path.read_bytes(), np.uint8)
-    if _claimed_pixels(content) > PIXELS:
+    if math.prod(claimed_size(content)) > PIXELS:
         raise ValueError(
             f"{path} ({content.size} bytes) claims more than {PIXELS / 1e6:.0f} million pixels; "
             "make it smaller, or replace it"
@@ -47,17 +47,19 @@ def read_image(path: str | Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _claimed_pixels(content: np.ndarray) -> int:
-    """Return the pixels that an image's header claims, 0 where it is of none of `HEADERS`.
+def claimed_size(source: Path | np.ndarray) -> tuple[int, int]:
+    """Return the width and height that the header of an image claims, a file or its bytes.
 
+    Both are 0 where it is of none of `HEADERS`.
     A few bytes can claim 30,000 x 30,000, for which OpenCV would take five gigabytes.
     """
     for header in HEADERS:  # not Image.open, in whose place Ultralytics puts one that installs
         try:
-            return math.prod(header(io.BytesIO(content)).size)
+            with header(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+                return image.size
         except Exception:  # of another format, or damaged, at which OpenCV looks again
             continue
-    return 0
+    return 0, 0
 
 
 def write_image(path: str | Path, image: np.ndarray, quality: int = 95) -> None:

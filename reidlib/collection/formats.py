@@ -117,6 +117,7 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     naming the first bad line.
     """
     _require_file(path)
+    _require_text(path)
     parts = []
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         # Part by part: all lines of an hour, as text and as numbers, take 200 MB.
@@ -141,6 +142,19 @@ def read_mot(path: str | Path) -> pd.DataFrame:
     if table["frame"].is_monotonic_increasing:
         return table
     return table.sort_values("frame", kind="stable", ignore_index=True)
+
+
+def _require_text(path: str | Path) -> None:
+    """Raise ValueError for a file that is no text, such as the archive that labels come in."""
+    with open(path, "rb") as file:
+        begins = file.read(1024)
+    if begins.startswith(b"PK"):
+        raise ValueError(
+            f"{path} is a zip archive; unpack it, and give the text in it (in CVAT's MOT export "
+            "gt/gt.txt)"
+        )
+    if b"\0" in begins and not begins.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{path} is no text; expected lines frame,id,x,y,width,height,...")
 
 
 def _read_mot_lines(lines: list[str], before: int, path: str | Path) -> pd.DataFrame:

@@ -23,7 +23,14 @@ from tqdm.auto import tqdm
 from reidlib import assets
 from reidlib.collection import capture, sequences
 from reidlib.collection.capture import DEFAULT_FPS, Source, display_name
-from reidlib.collection.encoding import SLOWEST, read_image, write, write_image
+from reidlib.collection.encoding import (
+    SLOWEST,
+    Writer,
+    claimed_size,
+    read_image,
+    write,
+    write_image,
+)
 from reidlib.collection.sequences import INDEX
 
 if TYPE_CHECKING:
@@ -134,6 +141,23 @@ class Video:
                 "are those of each image, so bring all to one size, or divide the folder"
             )
         return image
+
+    def film(self, path: str | Path) -> Writer:
+        """Return a writer of a film at the rate of this video; ValueError as `require_one_size`."""
+        self.require_one_size()
+        return Writer(path, max(self.about.fps, SLOWEST))
+
+    def require_one_size(self) -> None:
+        """Raise ValueError for a folder of images of several sizes, which no film can hold."""
+        paths = self._frames[0].path if self.kind == "folder" else []
+        claimed = {claimed_size(Path(path)): path for path in reversed(paths)}  # the first of each
+        shapes = {read_image(path).shape[1::-1]: path for path in claimed.values()}
+        if len(shapes) > 1:
+            sizes = ", ".join(f"{Path(p).name} {w}x{h}" for (w, h), p in [*shapes.items()][:4])
+            raise ValueError(
+                f"{self.name} holds images of several sizes ({sizes}), and a film has one; bring "
+                "all to one size, or divide the folder"
+            )
 
     def _recording(self) -> decoding.Recording:
         # Loads FFmpeg, which a folder or a webcam does not need.

@@ -14,6 +14,7 @@ from reidlib import boxes
 from reidlib.boxes import BOX
 from reidlib.collection import formats
 from reidlib.model import verification
+from reidlib.words import counted
 
 HOUR = 3600.0  # seconds
 SURE = 0.05  # of a box's height: nearer to a line, feet are on neither side of it
@@ -175,7 +176,7 @@ def in_words(people: Mapping) -> str:
     if people["low"] is not None:
         ends = people["estimate"], people["low"], people["high"]
         interval = "; by labels {:.0f}, between {:.0f} and {:.0f} (95 %)".format(*ends)
-    return f"{people['found']} people found{interval}; {people['why']}"
+    return f"{counted(people['found'], 'person', 'people')} found{interval}; {people['why']}"
 
 
 def at_once(tracklets: pd.DataFrame) -> int:

@@ -18,6 +18,7 @@ from reidlib.collection import formats
 from reidlib.demonstration import counts, labelling, provenance
 from reidlib.features import vectors as features
 from reidlib.model import verification
+from reidlib.words import counted
 
 COUNT_WITHIN = 0.25  # of the number of people, to either side
 WRONG_NAMES = 0.05  # in searches for somebody among all tracks
@@ -138,7 +139,7 @@ def _broke(folder: Path, found: dict, tracklets: pd.DataFrame, vectors) -> list[
             said.append(f"{camera}: {tracks - kept} of {tracks} tracks were too short to tell who")
     unknown = int((~np.isfinite(vectors).all(axis=1)).sum())
     if unknown:
-        said.append(f"{unknown} tracks have no vector, and are linked to nobody")
+        said.append(f"{counted(unknown, 'track')} without a vector, linked to nobody")
     return said + [f"note: {note}" for note in found.get("notes", ())]
 
 

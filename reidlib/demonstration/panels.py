@@ -11,6 +11,7 @@ import pandas as pd
 
 from reidlib.demonstration import labelling, matching, plots
 from reidlib.panel import Panel, keys
+from reidlib.words import counted
 
 
 class Browser(ipywidgets.VBox):
@@ -82,7 +83,8 @@ def linking(
         identity = matching.link(tracklets, vectors, threshold=threshold, **knowledge[known])
         figure = plots.who_was_where(tracklets.assign(identity=identity))
         people = len(np.unique(identity))
-        return figure, f"{people} people; IDF1 over all cameras {score(identity):.3f}."
+        said = counted(people, "person", "people")
+        return figure, f"{said}; IDF1 over all cameras {score(identity):.3f}."
 
     return Panel(
         draw,
@@ -120,7 +122,7 @@ class Player(Panel):
             here = boxes_of.get(frame, table[:0])
             seen = here.loc[here["identity"] > 0, "identity"].nunique()
             figure = plots.moment(images, here, tracklets, times[frame], calibrations, width)
-            return figure, f"{times[frame]:.1f} s: {seen} people in view."
+            return figure, f"{times[frame]:.1f} s: {counted(seen, 'person', 'people')} in view."
 
         slider = ipywidgets.IntSlider(0, 0, len(frames) - 1, description="moment")
         super().__init__(draw, live=False, dpi=75, time=slider)

@@ -29,6 +29,7 @@ from reidlib.demonstration import (
 from reidlib.detection import detectors, scores, tracking
 from reidlib.detection.pieces import blocks
 from reidlib.features import extractors, real_people, vectors
+from reidlib.words import counted
 
 COUNTS, PAIRS = "counts.csv", "pairs*.csv"  # visitors a camera and hour; labels, if there are any
 
@@ -105,14 +106,18 @@ def clips(
     for what, given in (("truth files", truth), ("names", names), ("starts", starts)):
         if given and len(given) != len(videos):
             raise ValueError(
-                f"{len(videos)} videos but {len(given)} {what}; give one for each video, in order"
+                f"{counted(len(videos), 'video')} but {len(given)} {what}; give one for each, in "
+                "their order"
             )
-    abouts = [video.probe(source) for source in videos]
+    opened = [video.open(source) for source in videos]
+    abouts = [clip.about for clip in opened]
     if any(about.frames is None for about in abouts):
         raise ValueError(
             "the demo goes through a video more than once, which a live one or an address does "
             "not allow; record or download it first"
         )
+    for clip in opened:
+        clip.require_one_size()  # films are made of all
     if not all(abs(start) < 1e11 for start in starts):
         raise ValueError(f"starts are {list(starts)}; expected finite seconds of one clock")
     paths = [Path(os.path.abspath(path)) for path in videos]

@@ -18,6 +18,7 @@ from reidlib import assets
 from reidlib.demonstration import counts as counting
 from reidlib.demonstration.summary import portraits
 from reidlib.drawing import person_colour
+from reidlib.words import counted
 
 TEMPLATE = "report.html.jinja"
 EMBED_BELOW = 12_000_000  # bytes; a longer film stays a file beside the page
@@ -45,8 +46,9 @@ def write_report(
     scores = pd.DataFrame.from_dict(found["scores"], orient="index")
     text = render(
         title="Who was where",
-        lead=f"{found['people']} people in {where}, found without anybody naming them: "
-        "a detector drew the boxes, a tracker joined them, and a network decided who is who.",
+        lead=f"{counted(found['people'], 'person', 'people')} in {where}, found without anybody "
+        "naming them: a detector drew the boxes, a tracker joined them, and a network decided who "
+        "is who.",
         cameras=len(clips),
         facts=_facts(clips, found),
         count=how_many(found),

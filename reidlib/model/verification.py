@@ -10,6 +10,7 @@ from scipy import stats
 from reidlib import boxes
 from reidlib.model import ranking
 from reidlib.model.distances import distances as distances_between
+from reidlib.words import counted
 
 
 def roc(genuine, impostor) -> pd.DataFrame:
@@ -99,9 +100,10 @@ class Rates:
         wrong, missed = self.fmr_interval, self.fnmr_interval
         return (
             f"threshold {self.threshold:.3f}: false match rate {self.fmr:.2%} "
-            f"({wrong[0]:.2%} to {wrong[1]:.2%}, {self.different} pairs of different people), "
+            f"({wrong[0]:.2%} to {wrong[1]:.2%}, "
+            f"{counted(self.different, 'pair')} of different people), "
             f"false non-match rate {self.fnmr:.1%} "
-            f"({missed[0]:.1%} to {missed[1]:.1%}, {self.same} pairs of one person)"
+            f"({missed[0]:.1%} to {missed[1]:.1%}, {counted(self.same, 'pair')} of one person)"
         )
 
 
