@@ -10,6 +10,7 @@ from reidlib.collection import cameras
 from reidlib.collection.cameras import LEVELS
 from reidlib.words import counted
 
+SENSOR, PERSON = 4.8, 1.7  # width of the planner's sensor in millimetres, a person's metres
 LEVEL_COLOURS = (style.GREY, style.SKY, style.BLUE, style.GREEN, style.ORANGE)
 
 
@@ -56,7 +57,7 @@ def planner(
     metres, `tilt` in degrees down; the image is 16 to 9. Returns the figure and a sentence on a
     person at `distance`.
     """
-    pixels = cameras.focal_pixels(width, focal, sensor=4.8)
+    pixels = cameras.focal_pixels(width, focal, SENSOR)
     half = np.degrees(np.arctan(width * 9 / 16 / 2 / pixels))
     along = np.linspace(0.05, max(30.0, 1.3 * distance), 600)
     seen = np.abs(np.degrees(np.arctan2(height, along)) - tilt) <= half
@@ -71,10 +72,10 @@ def planner(
         side.fill_between(along, -0.5, 0, where=reached == name, color=colour, lw=0, label=name)
     side.plot([0, 0], [0, height], color=style.INK, lw=3)
     side.plot(0, height, "^", color=style.INK, ms=11)
-    side.plot([distance] * 2, [0, 1.7], color=style.RED, lw=5, solid_capstyle="round")
+    side.plot([distance] * 2, [0, PERSON], color=style.RED, lw=5, solid_capstyle="round")
     side.set(ylabel="height, m", ylim=(low, high), xlabel="", aspect="equal", anchor="W")
     side.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(LEVELS), handlelength=1)
-    side.set_title("From the side, to scale: field of view, a person of 1.7 m", pad=34)
+    side.set_title(f"From the side, to scale: field of view, a person of {PERSON} m", pad=34)
     curve.plot(along, values, color=style.BLUE)
     _level_axis(curve, along[-1])
     curve.set_xlim(0, along[-1])
@@ -83,8 +84,10 @@ def planner(
     here = float(cameras.pixels_per_metre(distance, pixels, height, tilt))
     curve.plot(distance, here, "o", color=style.RED, ms=9)
     tall = float(cameras.person_pixels(distance, pixels, height, tilt))
-    near = along[seen].min(initial=np.inf)
-    ends = cameras.reach(LEVELS["recognise"], pixels, height, tilt)
+    lower, upper = np.tan(np.radians([min(tilt + half, 89.999), max(tilt - half, 1e-9)]))
+    near = height / lower
+    # A camera that looks down steeply sees less far than it resolves.
+    ends = min(cameras.reach(LEVELS["recognise"], pixels, height, tilt), height / upper)
     upto = f"is reached from {near:.1f} to {ends:.1f} m" if ends > near else "is reached nowhere"
     return figure, (
         f"At {distance:g} m: {here:.0f} pixels per metre ({cameras.level(here)}), a person is "
