@@ -105,11 +105,16 @@ def times(page, act: Callable[[], None]) -> list[float]:
 
 def examples() -> dict[str, live.Live]:
     """Return the panels to measure, on data made up as large as the lessons'."""
+    from reidlib.collection import panels as collection_panels
     from reidlib.model import panels as model_panels
 
     rng = np.random.default_rng(0)
     pairs = {"made up": (rng.beta(2, 8, 500), rng.beta(6, 5, 100_000))}
-    return {"thresholds": model_panels.thresholds(pairs)}
+    return {
+        "thresholds": model_panels.thresholds(pairs),
+        "toys": model_panels.toys(),
+        "planner": collection_panels.planner(),
+    }
 
 
 def measure(page, where: str) -> None:
@@ -118,7 +123,8 @@ def measure(page, where: str) -> None:
     page.evaluate(PROBE)
     for panel in page.locator(".reid").all():
         name = panel.get_attribute("aria-label")
-        for grip in panel.locator("[role=slider]").all():
+        grips = panel.locator("[role=slider]").all()
+        for grip in {grips[0]: 1, grips[1]: 1, grips[-1]: 1}:
             for how, act in (("mouse", drag), ("keys", press)):
                 took = times(page, functools.partial(act, page, grip))
                 label = grip.get_attribute("aria-label")

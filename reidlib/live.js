@@ -174,7 +174,8 @@ class Panel {
   chart(width, height, label, ...children) {
     const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label },
       ...children);
-    chart.style.maxWidth = `${Math.round(1.25 * width)}px`;
+    chart.style.maxWidth = `${Math.round(1.1 * width)}px`;
+    chart.style.flexBasis = width > 600 ? "100%" : `${Math.round(0.8 * width)}px`;
     this.pictures.append(chart);
     return chart;
   }

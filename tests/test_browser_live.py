@@ -12,8 +12,10 @@ import pytest
 import test_browser
 
 from benchmarks import latency
+from reidlib.collection import camera_plots
+from reidlib.collection import panels as collection_panels
+from reidlib.model import losses, toy, verification
 from reidlib.model import panels as model_panels
-from reidlib.model import verification
 
 browser, lab, page = test_browser.browser, test_browser.lab, test_browser.page
 RNG = np.random.default_rng(0)
@@ -26,7 +28,11 @@ PAIRS = {
 @pytest.fixture(scope="module")
 def made():
     """The panels that the tests look at, name to panel."""
-    return {"thresholds": model_panels.thresholds(PAIRS)}
+    return {
+        "thresholds": model_panels.thresholds(PAIRS),
+        "toys": model_panels.toys(),
+        "planner": collection_panels.planner(),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +65,7 @@ def put(panel, name, value):
         field.fill(str(value))
 
 
-@pytest.fixture(params=["thresholds"])
+@pytest.fixture(params=["thresholds", "toys", "planner"])
 def every(request, page, site):
     """Every panel, one after the other."""
     return opened(page, site, request.param)
@@ -67,7 +73,8 @@ def every(request, page, site):
 
 def test_every_panel_answers_mouse_and_keys_within_a_frame_or_so(every, page):
     page.evaluate(latency.PROBE)
-    for grip in every.locator("[role=slider]").all():
+    grips = every.locator("[role=slider]").all()
+    for grip in [grips[0], grips[-1]]:
         for act in (partial(latency.press, steps=10), partial(latency.drag, steps=12, reach=30)):
             before = said(every), grip.get_attribute("aria-valuetext")
             took = latency.times(page, partial(act, page, grip))
@@ -119,6 +126,72 @@ def test_thresholds_keep_the_chosen_rate(rate, page, site):
     assert exact - 0.001 <= limit <= exact  # the highest step of the panel that keeps the rate
     panel.locator("[role=slider]").first.press("ArrowRight")
     assert panel.locator("[data-name=rate] select").evaluate("s => s.value") == "as dragged"
+
+
+@pytest.mark.parametrize("seed, margin", [(0, 0.3), (3, 0.75)])
+@pytest.mark.parametrize(
+    "loss, mining",
+    [("triplet", "hard"), ("triplet", "semi-hard"), ("triplet", "all"), ("contrastive", "hard"),
+     ("margin", "hard")],
+)  # fmt: skip
+def test_toys_move_as_torch_moves_them(loss, mining, seed, margin, page, site):
+    panel = opened(page, site, "toys")
+    for name, value in {"mining": mining, "loss": loss, "margin": margin}.items():
+        put(panel, name, value)
+    put(panel, "seed", f"number {seed}")
+    points = toy.start(seed).round(4)
+    measure = losses.make(loss, margin, mining, beta=1.0)
+    measure.normalize = False
+    assert f"loss {toy.gradient(measure, points)[0]:.3f}" in said(panel)
+    for _ in range(6):
+        panel.get_by_role("button", name="step").click()
+    end = toy.move(measure, points, 6)[-1]
+    shown = [grip.get_attribute("aria-valuetext") for grip in panel.locator("[role=slider]").all()]
+    found = [list(map(float, text.removeprefix("at ").split(", "))) for text in shown[:12]]
+    assert np.abs(np.array(found) - end).max() < 0.0051
+    assert f"After 6 steps: loss {toy.gradient(measure, end)[0]:.3f}" in said(panel)
+    assert panel.locator("[data-name=mining] select").is_disabled() == (loss != "triplet")
+
+
+def test_toys_play_pause_and_go_back(page, site):
+    panel = opened(page, site, "toys")
+    first = said(panel)
+    # In the page itself: on a busy machine the way there and back could outlast the playing.
+    panel.evaluate("""panel => new Promise(resolve => {
+        const play = [...panel.querySelectorAll("button")].find(b => b.textContent === "play");
+        const watch = setInterval(() => {
+            if (Number(panel.querySelector(".said").textContent.split(" ")[1]) < 5) return;
+            clearInterval(watch);
+            play.click();
+            resolve();
+        }, 20);
+        play.click();
+    })""")
+    stopped = said(panel)
+    page.wait_for_timeout(300)
+    assert said(panel) == stopped != first
+    panel.get_by_role("button", name="start again").click()
+    assert said(panel) == first
+    panel.get_by_role("button", name="step").click()
+    panel.get_by_role("button", name="back").click()
+    assert said(panel) == first
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"width": 1920, "focal": 4.0, "height": 3.0, "tilt": 15, "distance": 10.0},
+        {"width": 640, "focal": 2.8, "height": 10.0, "tilt": 60, "distance": 50.0},
+        {"width": 1920, "focal": 4.0, "height": 1.5, "tilt": 0, "distance": 10.0},
+        {"width": 3840, "focal": 25.0, "height": 3.0, "tilt": 15, "distance": 11.0},
+        {"width": 640, "focal": 2.8, "height": 10.0, "tilt": 60, "distance": 3.0},
+    ],
+)
+def test_the_planner_says_what_its_figure_says(settings, page, site):
+    panel = opened(page, site, "planner")
+    for name, value in settings.items():
+        put(panel, name, str(value) if name == "width" else value)
+    assert said(panel) == camera_plots.planner(**settings)[1]
 
 
 def test_in_jupyterlab_the_kernel_learns_what_the_hand_did(page, lab):

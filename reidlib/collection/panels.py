@@ -7,21 +7,16 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
-from reidlib.collection import annotation, camera_plots, plots, quality
+from reidlib.collection import annotation, camera_plots, cameras, plots, quality
+from reidlib.live import Live
 from reidlib.panel import Panel
 
 
-def planner() -> Panel:
+def planner() -> Live:
     """Return a panel that plans one camera: what it resolves, and from where to where."""
-    return Panel(
-        camera_plots.planner,
-        live=False,
-        width=ipywidgets.Dropdown(options=[640, 1280, 1920, 2560, 3840], value=1920),
-        focal=ipywidgets.FloatSlider(4.0, min=2.8, max=25.0, step=0.2, description="focal, mm"),
-        height=ipywidgets.FloatSlider(3.0, min=1.5, max=10.0, step=0.1, description="height, m"),
-        tilt=ipywidgets.FloatSlider(15.0, min=0.0, max=60.0, step=1.0, description="tilt, °"),
-        distance=ipywidgets.FloatSlider(10.0, min=1, max=50, step=0.5, description="distance, m"),
-    )
+    data = {"levels": cameras.LEVELS, "sensor": camera_plots.SENSOR, "person": camera_plots.PERSON}
+    settings = {"width": 1920, "focal": 4.0, "height": 3.0, "tilt": 15.0, "distance": 10.0}
+    return Live("collection/planner.js", data, **settings)
 
 
 def thresholds(reports: Mapping[str, quality.Report]) -> Panel:

@@ -14,17 +14,12 @@ from reidlib.panel import Panel
 SHOWN = 5  # curves in the figure of the playground; the table holds all
 
 
-def toys() -> Panel:
-    """Return a panel in which a loss moves twelve points on a plane."""
-    return Panel(
-        toy.world,
-        live=False,
-        loss=ipywidgets.Dropdown(options=["triplet", "contrastive", "margin"]),
-        mining=ipywidgets.Dropdown(options=["hard", "semi-hard", "all"]),
-        margin=ipywidgets.FloatSlider(0.3, min=0.0, max=2.0, step=0.05),
-        steps=ipywidgets.IntSlider(0, min=0, max=100, step=5),
-        seed=ipywidgets.IntSlider(0, min=0, max=9),
-    )
+def toys() -> Live:
+    """Return a panel in which a loss moves twelve points on a plane, and a hand does too."""
+    starts = [toy.start(seed).round(4).tolist() for seed in range(10)]
+    data = {"labels": toy.LABELS.tolist(), "starts": starts, "beta": 1.0, "rate": toy.RATE}
+    state = {"loss": "triplet", "mining": "hard", "margin": 0.3, "seed": 0, "steps": 0, "anchor": 0}
+    return Live("model/toys.js", data, points=starts[0], **state)
 
 
 class Playground(Panel):

@@ -6,6 +6,7 @@ from reidlib import style
 from reidlib.model import plots
 
 LABELS = np.repeat([1, 2, 3], 4)  # three people, four images each
+RATE = 0.6  # how far a step goes down the gradient
 
 
 def start(seed: int = 0) -> np.ndarray:
@@ -26,7 +27,7 @@ def gradient(loss, points: np.ndarray) -> tuple[float, np.ndarray]:
     return value.item(), x.grad.numpy()
 
 
-def move(loss, points: np.ndarray, steps: int, rate: float = 0.6) -> np.ndarray:
+def move(loss, points: np.ndarray, steps: int, rate: float = RATE) -> np.ndarray:
     """Return the points' way down the gradient, (steps + 1, N, 2), the start included."""
     path = [points]
     for _ in range(steps):
