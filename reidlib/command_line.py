@@ -196,6 +196,14 @@ def new_file(text: str) -> Path:
     return path(text)
 
 
+def several(videos: Sequence[str] | None, workers: int | None, scheduler: str | None) -> bool:
+    """Return whether a command has several videos; only then can they be shared out."""
+    many = len(videos or ()) > 1
+    if not many and (workers is not None or scheduler is not None):
+        raise ValueError("--workers and --scheduler share several videos out; give more than one")
+    return many
+
+
 def number(text: str) -> float:
     """Return a number; an error repeats what was given."""
     with contextlib.suppress(ValueError):
@@ -241,10 +249,11 @@ def corners(text: str) -> list[float]:
     return sides
 
 
-Video = Annotated[str, argument("VIDEO", "A file, a folder of frames, a webcam or an address.")]
-OneVideo = Annotated[
-    str | None,
-    argument("[VIDEO]", "A file, a folder of frames, a webcam or an address; or --site."),
+SOURCE = "A file, a folder of frames, a webcam or an address"
+Video = Annotated[str, argument("VIDEO", f"{SOURCE}.")]
+OneOrMore = Annotated[list[str], argument("VIDEO ...", f"{SOURCE}; or several recordings.")]
+AnyVideos = Annotated[
+    list[str] | None, argument("[VIDEO ...]", f"{SOURCE}; or several recordings; or --site.")
 ]
 Videos = Annotated[
     list[str] | None, argument("[VIDEO ...]", "One a camera; none: the bundled cameras.")
@@ -253,12 +262,15 @@ SomeVideos = Annotated[list[str], argument("VIDEO ...", "One a camera, named aft
 Picture = Annotated[Path, argument("PICTURE", "An image that shows the person looked for.")]
 Results = Annotated[Path, argument("RESULTS", "The folder of demo, or features of extract.")]
 Dataset = Annotated[str, argument("DATASET", "'plaza', or a folder.")]
-Source = Annotated[str, argument("SOURCE", "A VIDEO, whose people are found, or a DATASET.")]
+Sources = Annotated[
+    list[str], argument("SOURCE ...", "VIDEOs, whose people are found, or a DATASET.")
+]
 
 Boxes = Annotated[Path, option("FILE", "Boxes as MOT text.", "--out", parser=new_file)]
-Tracks = Annotated[Path, option("FILE", "Tracks as MOT text.", "--out", parser=new_file)]
+# Of several videos a folder; which it is, the command knows.
+Tracks = Annotated[str, option("FILE", "Tracks as MOT text; of several, a folder.", "--out")]
 Vectors = Annotated[
-    Path, option("FEATURES", "Vectors (.npz), and a .csv, a row each.", "--out", parser=new_file)
+    str, option("FEATURES", "Vectors (.npz), and a .csv, a row each; or a folder.", "--out")
 ]
 SiteFile = Annotated[Path, option("SITE.toml", "The site file.", "--out", parser=new_file)]
 Weights = Annotated[Path, option("MODEL", "The trained model, .pt.", "--out", parser=new_file)]
@@ -291,6 +303,16 @@ Rate = Annotated[
     option(
         "N", "Frames a second, where the source does not say: frames, raw streams.", parser=number
     ),
+]
+Gate = Annotated[bool, typer.Option("--gate", help="Look only when something moves.")]
+DetectEvery = Annotated[
+    int, option("N", "Look at every N-th frame; tracks go on between.", parser=whole_number)
+]
+Workers = Annotated[
+    int | None, option("N", "Share several videos among N processes.", parser=whole_number)
+]
+Scheduler = Annotated[
+    str | None, option("tcp://...", "Share them among the workers of a Dask scheduler.")
 ]
 Known = Annotated[Path | None, option("FILE", "MOT text; else people are followed.", parser=path)]
 Truth = Annotated[Path | None, option("GT", "MOT text, to score against.", parser=path)]

@@ -4,7 +4,6 @@ A function returns the line that sums up its result. Each imports what it needs 
 answers at once, and so does the Tab key, at which a shell starts the program to ask for words.
 """
 
-import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -28,15 +27,20 @@ program = cli.Program()
     people=True,
 )
 def collect(
-    source: cli.Video,
+    videos: cli.OneOrMore,
     out: cli.Folder,
     every: cli.Step = "1s",
     fps: cli.Rate = None,
+    workers: cli.Workers = None,
+    scheduler: cli.Scheduler = None,
 ) -> str:
     """Take frames out of a video and judge its quality."""
+    if cli.several(videos, workers, scheduler):
+        return _share(collect, videos, out, "", workers, scheduler, every=every, fps=fps)
     from reidlib import style
     from reidlib.collection import encoding, plots, quality, sequences, video
 
+    source = videos[0]
     clip = video.open(source, fps)
     video.probe(clip)
     video.parse_every(every)
@@ -85,7 +89,7 @@ def detect(
     about = video.probe(clip)
     check(source, detector, targets=[out, film])
     find = detectors.load(detector, classes=classes)
-    with _film(film, clip) as writer:
+    with clip.film(film) as writer:
         frames = tqdm(_frames(clip), "detect", about.frames, leave=False)
         for index, _, image in frames:
             people = find([image])[0]
@@ -103,7 +107,7 @@ def detect(
 @program.add("clip.mp4 --out tracks.txt --video tracks.mp4 --truth truth.txt", people=True)
 def track(
     out: cli.Tracks,
-    source: cli.OneVideo = None,
+    videos: cli.AnyVideos = None,
     film: cli.Film = None,
     site: cli.Site = None,
     camera: cli.Camera = None,
@@ -112,21 +116,33 @@ def track(
     classes: cli.Classes = None,
     features: cli.Features = None,
     blur: cli.Blur = False,
+    gate: cli.Gate = False,
+    detect_every: cli.DetectEvery = 1,
     fps: cli.Rate = None,
+    workers: cli.Workers = None,
+    scheduler: cli.Scheduler = None,
 ) -> str:
     """Follow the people through a video.
 
     With the truth the tracks are scored: MOTA, IDF1, HOTA.
     """
+    if cli.several(videos, workers, scheduler):
+        if film or site or truth:
+            raise ValueError(f"--video, --site or --truth with {len(videos)} videos; give one")
+        tools = {"detector": detector, "classes": classes, "features": features}
+        options = {"gate": gate, "detect_every": detect_every, "fps": fps}
+        return _share(track, videos, out, ".txt", workers, scheduler, tools, **options)
     from reidlib import boxes, drawing
     from reidlib.collection import formats, privacy, video
     from reidlib.demonstration import place, site_file
-    from reidlib.detection import detectors, scores, tracking
+    from reidlib.detection import detectors, looks, scores, tracking
     from reidlib.features import extractors
 
+    out, source = cli.new_file(str(out)), videos[0] if videos else None
     known_place = site_file.read(site) if site else place.Site()
     if (source is None) == (site is None) or (camera and not site):
         raise ValueError("track needs a VIDEO, or --site with --camera, and not both")
+    looks.check_blur(blur and film, gate, detect_every)
     described = site_file.camera(known_place, camera) if site else place.Camera(source)
     source, truth = str(described.video), truth or described.truth
     detector, features = detector or known_place.detector, features or known_place.features
@@ -139,12 +155,13 @@ def track(
     embed = extractors.load(features)
     heads = privacy.Heads(privacy.HEAD if blur and film else 0)
     find = place.outside(heads.watch(find), described.masks)
-    with _film(film, clip) as writer:
+    with clip.film(film) as writer:
 
         def draw(index, image, tracks):
             writer.write(drawing.draw_tracks(heads.blur(index, image, tracks), tracks))
 
-        table = tracking.track(_frames(clip), find, embed, on_frame=draw if writer else None)
+        options = {"on_frame": draw if writer else None, "gate": gate, "detect_every": detect_every}
+        table = tracking.track(_frames(clip), find, embed, **options)
         formats.write_mot(table, out)
     wrote(out, film)
     line = counted(table["track"].nunique(), "track")
@@ -157,15 +174,22 @@ def track(
 
 @program.add("clip.mp4 --tracks tracks.txt --out features.npz", people=True)
 def extract(
-    source: cli.Source,
+    videos: cli.Sources,
     out: cli.Vectors,
     tracks: cli.Known = None,
     detector: cli.Detector = "auto",
     classes: cli.Classes = None,
     features: cli.Features = "auto",
     fps: cli.Rate = None,
+    workers: cli.Workers = None,
+    scheduler: cli.Scheduler = None,
 ) -> str:
     """Turn people into feature vectors."""
+    if cli.several(videos, workers, scheduler):
+        if tracks:
+            raise ValueError(f"--tracks are those of one video, and there are {len(videos)}")
+        tools = {"detector": detector, "classes": classes, "features": features}
+        return _share(extract, videos, out, ".npz", workers, scheduler, tools, fps=fps)
     import pandas as pd
 
     from reidlib.collection import annotation, datasets, formats, video
@@ -173,7 +197,7 @@ def extract(
     from reidlib.detection import detectors, tracking
     from reidlib.features import extractors, real_people, vectors
 
-    out = out.with_suffix(".npz")
+    out, source = cli.new_file(str(out)).with_suffix(".npz"), videos[0]
     crops = not tracks and (source == "plaza" or datasets.is_dataset(source))
     clip = None if crops else video.open(source, fps)
     length = video.probe(clip).frames if clip else None
@@ -269,7 +293,7 @@ def visualize(
 
     counted = np.flatnonzero(np.isfinite(result.ap))
     figures = {
-        "rank_grid": _rank_grid(data, result, order, nearest, title),
+        "rank_grid": plots.best_to_worst(data, result, order, nearest, title),
         "cmc": plots.cmc({title: result.cmc}),
     }
     everybody = pd.unique(query_pids[counted])
@@ -288,6 +312,17 @@ def visualize(
     for name, figure in figures.items():
         wrote(style.save(figure, out / f"{name}.png"))
     return f"{len(figures)} figures of {extractor.name} on {data.name}: {in_words(result)}"
+
+
+def _share(command, videos, out, ending: str, workers, scheduler, tools=None, **options) -> str:
+    """Do a command for each of several videos, here or on workers, into a folder."""
+    from reidlib.demonstration import clips
+
+    out, settings = cli.path(str(out)), clips.networks(**tools) if tools else {}
+    tasks = clips.jobs(command, videos, out, ending, settings, **(tools or {}), **options)
+    clips.run(tasks, workers, scheduler)
+    wrote(*(out / f"{task.name}{ending}" for task in tasks))
+    return f"{len(tasks)} clips in {out}"
 
 
 def _frames(clip: "video.Video") -> Iterable:
@@ -310,11 +345,6 @@ def load_dataset(name: str, same_camera: bool) -> "datasets.Dataset":
     return data
 
 
-def _film(path: Path | None, clip: "video.Video"):
-    """Return a video writer to use in a with-block, or None in one when no film is wanted."""
-    return contextlib.nullcontext() if path is None else clip.film(path)
-
-
 def check(*inputs, targets: Sequence[Path | None]) -> None:
     """Refuse, before any work, to write over an input, twice to one file, or where none can be."""
     from reidlib.collection import sequences
@@ -334,25 +364,3 @@ def in_words(result: "ranking.Result") -> str:
     """Return rank-1 with its interval of 95 %, and mAP."""
     low, high = result.interval()
     return f"rank-1 {result.cmc[0]:.3f} ({low:.3f} to {high:.3f}), mAP {result.mAP:.3f}"
-
-
-def _rank_grid(data: "datasets.Dataset", result: "ranking.Result", order, nearest, name: str):
-    """Draw some queries' rankings, from best to worst; `order`, `nearest` as of distances.top."""
-    import numpy as np
-
-    from reidlib.collection import datasets
-    from reidlib.model import plots
-
-    query_pids, _, gallery_pids, _ = data.labels
-    counted = np.flatnonzero(np.isfinite(result.ap))
-    by_score = counted[np.argsort(-result.ap[counted], kind="stable")]
-    shown = by_score[np.linspace(0, len(by_score) - 1, min(6, len(by_score))).astype(int)]
-    found = [order[i][order[i] >= 0] for i in shown]
-    return plots.rank_grid(
-        datasets.read_images(data.query["path"].iloc[shown]),
-        [datasets.read_images(data.gallery["path"].iloc[rows]) for rows in found],
-        [gallery_pids[rows] == query_pids[i] for i, rows in zip(shown, found)],
-        [[f"{distance:.2f}" for distance in nearest[i]] for i in shown],
-        [f"{query_pids[i]}: AP {result.ap[i]:.2f}" for i in shown],
-        f"From the best query to the worst, cosine distances ({name})",
-    )

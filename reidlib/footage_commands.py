@@ -36,6 +36,10 @@ def demo(
     classes: cli.Classes = None,
     features: cli.Features = None,
     blur: cli.Blur = False,
+    gate: cli.Gate = False,
+    detect_every: cli.DetectEvery = 1,
+    workers: cli.Workers = None,
+    scheduler: cli.Scheduler = None,
 ) -> str:
     """Run the whole pipeline and write films, figures and a report.
 
@@ -57,8 +61,15 @@ def demo(
     if threshold is not None:
         embed.threshold = threshold
     assets.refuse_overwriting([site], [out / name for name in ("report.html", "metrics.json")])
-    ways = {"overlap": overlap, "travel": travel}
-    found = pipeline.run(clips, out, detector=find, extractor=embed, blur=blur, **ways)
+    looks = {"gate": gate, "detect_every": detect_every}
+    if workers is not None or scheduler is not None:
+        from reidlib.demonstration import clips as many
+
+        cli.several(names, workers, scheduler)
+        assets.check_writable(out / "report.html")
+        many.follow(clips, out / "followed", find, embed, workers, scheduler, blur=blur, **looks)
+    looks |= {"overlap": overlap, "travel": travel}
+    found = pipeline.run(clips, out, detector=find, extractor=embed, blur=blur, **looks)
     wrote(out / "report.html", out / "metrics.json")
     cameras, shared = len(found["cameras"]), found["people in several cameras"]
     where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"

@@ -1,9 +1,15 @@
 """Detectors that need no weights, for films that the tests draw themselves."""
 
+import os
+import time
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from reidlib.boxes import BOX
+from reidlib.collection import formats
+from reidlib.detection import tracking
 
 
 def by_colour(images):
@@ -28,3 +34,15 @@ def in_white(images):
         rows = [(x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9)] if len(x) > 20 else []
         tables.append(pd.DataFrame(rows, columns=[*BOX, "confidence"], dtype=float))
     return tables
+
+
+def follow_white(videos, out, log=None, seconds=0.0):
+    """A job for `clips.run`: whatever is nearly white is followed; its start is noted in `log`."""
+    if log is not None:
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"{Path(out).stem} {os.getpid()}\n")
+    table = tracking.track(videos[0], in_white)
+    time.sleep(seconds)
+    if table.empty:
+        raise ValueError(f"{videos[0]} shows nobody")
+    formats.write_mot(table, out)

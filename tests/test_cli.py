@@ -520,7 +520,7 @@ def test_the_top_level_lists_every_command(call):
         ("track a.mp4 --out", ["--out", "argument"]),
         ("track a.mp4 --out b.txt --speed 9", ["--speed", "--detector"]),
         ("track a.mp4 --out b.txt --featurs x", ["--featurs", "--features"]),
-        ("track a.mp4 b.mp4 --out c.txt", ["b.mp4"]),
+        ("detect a.mp4 b.mp4 --out c.txt", ["b.mp4"]),
         ("train plaza --out a.pt --epochs 2.5", ["--epochs", "2.5", "whole number"]),
         ("train plaza --out a.pt --margin wide", ["--margin", "wide", "number"]),
         ("demo --out d --start soon", ["--start", "soon", "number"]),

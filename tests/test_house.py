@@ -27,6 +27,8 @@ COMMANDS.add("__main__")
 # the panel that sets them, with its figure, 210 of the rest; classes that are not people, and
 # counts on the report's page, 110, and 35 of the rest. Training on several processes took 170, and
 # searches that several processes share, of a training and of the tracker, 480 and 120 of the rest.
+# Frames at which nobody looks took 150; many clips as jobs, for this process or Dask's, 370; and
+# galleries that last, by FAISS or LanceDB, 500.
 TAUGHT_BUDGET, REST_BUDGET = 12_860, 4_140
 
 

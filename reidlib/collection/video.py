@@ -142,8 +142,13 @@ class Video:
             )
         return image
 
-    def film(self, path: str | Path) -> Writer:
-        """Return a writer of a film at the rate of this video; ValueError as `require_one_size`."""
+    def film(self, path: str | Path | None):
+        """Return a `Writer` at the rate of this video for a with-block, or None in one for no path.
+
+        Raises ValueError as `require_one_size`.
+        """
+        if path is None:
+            return contextlib.nullcontext()
         self.require_one_size()
         return Writer(path, max(self.about.fps, SLOWEST))
 

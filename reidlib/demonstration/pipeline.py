@@ -26,7 +26,7 @@ from reidlib.demonstration import (
     site_file,
     summary,
 )
-from reidlib.detection import detectors, scores, tracking
+from reidlib.detection import detectors, looks, scores, tracking
 from reidlib.detection.pieces import blocks
 from reidlib.features import extractors, real_people, vectors
 from reidlib.words import counted
@@ -146,12 +146,16 @@ def clips(
     return found
 
 
-def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
+def follow(
+    clip: Clip, detector: Callable, extractor: Callable, gate: bool = False, detect_every: int = 1
+) -> None:
     """Detect, track in two passes and embed the people of one clip; fills table, samples, crops.
 
+    `gate` and `detect_every` are as for `looks.Looks`; with them heads cannot be blurred.
     To keep memory small over hours, boxes take 36 bytes each, vectors wait in a file and are then
     averaged over spans of time, and the number of crops is bounded.
     """
+    looks.check_blur(clip.blur, gate, detect_every)
     started, crops, means = time.perf_counter(), sampling.Samples(), averages.Averages()
     heads = privacy.Heads(clip.blur)
 
@@ -159,9 +163,8 @@ def follow(clip: Clip, detector: Callable, extractor: Callable) -> None:
         crops(index, heads.blur(index, image, tracks), tracks)
 
     seeing = place.outside(heads.watch(detector), clip.masks)
-    found = tracking.track_recording(
-        clip.path, seeing, extractor, on_frame=look, stop=clip.about.frames
-    )
+    options = {"stop": clip.about.frames, "gate": gate, "detect_every": detect_every}
+    found = tracking.track_recording(clip.path, seeing, extractor, on_frame=look, **options)
     table, rows = found.table, found.table["row"].to_numpy()
     clip.heads = heads.table
     table["time"] += clip.start
@@ -274,18 +277,20 @@ def run(
     overlap: Sequence[tuple[str, str]] | None = None,
     travel: Mapping[tuple[str, str], float] | None = None,
     blur: bool = False,
+    gate: bool = False,
+    detect_every: int = 1,
 ) -> dict:
     """Follow every person through the clips, write films, figures and a report; return the metrics.
 
     `videos` is one file a camera (none: the bundled cameras), or clips, of which those that were
     followed already are not followed again; `detector` and `extractor` are callables as from
     detectors.load and extractors.load, the bundled ones by default. `overlap` and `travel` are what
-    is known of the place, as for matching.link. With `blur` heads are blurred wherever
-    people are shown. Written to `out`: an annotated film a camera and side by side,
-    tracks/<camera>.txt (MOT text), identities.csv, counts.csv, features.npz, five figures,
-    metrics.json and report.html. Blind labels that wait there in pairs*.csv, as the template has
-    them, give the number of people an interval. Raises ValueError for what is no video or shows no
-    people, OSError when `out` cannot be written.
+    is known of the place, as for matching.link. With `blur` heads are blurred wherever people are
+    shown; `gate` and `detect_every` are as for `follow`. Written to `out`: an annotated film a
+    camera and side by side, tracks/<camera>.txt (MOT text), identities.csv, counts.csv,
+    features.npz, five figures, metrics.json and report.html. Blind labels that wait there in
+    pairs*.csv, as the template has them, give the number of people an interval. Raises ValueError
+    for what is no video or shows no people, OSError when `out` cannot be written.
     """
     ready = len(videos) > 0 and all(isinstance(video, Clip) for video in videos)
     found, out = list(videos) if ready else clips(videos, truth), Path(out)
@@ -307,7 +312,7 @@ def run(
         for clip in found:
             clip.site = site
             if clip.table is None:
-                follow(clip, detector, extractor)
+                follow(clip, detector, extractor, gate, detect_every)
     with summary.lap(seconds, "linking and scoring"):
         table, _, rows, means = link(found, threshold)
         quality = evaluate(found, table)

@@ -58,6 +58,13 @@ def describe(tool, kind: str) -> dict:
     return about
 
 
+def both(detector, extractor) -> dict:
+    """Return `describe` of a detector and of an extractor, by kind."""
+    return {
+        "detector": describe(detector, "detector"), "features": describe(extractor, "features")
+    }  # fmt: skip
+
+
 def relative(path: str | Path, folder: Path) -> str:
     """Return a path as seen from a folder, or, on Windows from another drive, the whole path."""
     try:

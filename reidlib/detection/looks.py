@@ -49,6 +49,15 @@ class Looks:
         return True
 
 
+def check_blur(blur, gate: bool, every: int) -> None:
+    """Raise ValueError if heads are to be blurred in frames in which nobody looked for them."""
+    if blur and (gate or every > 1):
+        raise ValueError(
+            "heads are blurred where people are seen, so every frame has to be looked at; leave "
+            "out --blur, or --gate and --detect-every"
+        )
+
+
 def small(image: np.ndarray) -> np.ndarray:
     """Return an RGB image (H, W, 3) as a small grey one, in which noise is averaged away."""
     height, width = image.shape[:2]

@@ -8,6 +8,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from reidlib import style
+from reidlib.collection import datasets
 
 
 @style.styled
@@ -128,6 +129,27 @@ def rank_grid(
 
 
 @style.styled
+def best_to_worst(data, result, order, nearest, name: str, rows: int = 6) -> style.Figure:
+    """Draw the rankings of some queries, from the best to the worst: as fair as the score.
+
+    `data` is a datasets.Dataset and `result` a ranking.Result of it; `order` and `nearest` are
+    gallery rows and distances (Q, k) as from distances.top.
+    """
+    query_pids, _, gallery_pids, _ = data.labels
+    counted = np.flatnonzero(np.isfinite(result.ap))
+    by_score = counted[np.argsort(-result.ap[counted], kind="stable")]
+    shown = by_score[np.linspace(0, len(by_score) - 1, min(rows, len(by_score))).astype(int)]
+    found = [order[i][order[i] >= 0] for i in shown]
+    return rank_grid(
+        datasets.read_images(data.query["path"].iloc[shown]),
+        [datasets.read_images(data.gallery["path"].iloc[rows]) for rows in found],
+        [gallery_pids[rows] == query_pids[i] for i, rows in zip(shown, found)],
+        [[f"{distance:.2f}" for distance in nearest[i]] for i in shown],
+        [f"{query_pids[i]}: AP {result.ap[i]:.2f}" for i in shown],
+        f"From the best query to the worst, cosine distances ({name})",
+    )
+
+
 def distances(
     same: np.ndarray, different: np.ndarray, threshold: float | None = None, title: str = ""
 ) -> style.Figure:
