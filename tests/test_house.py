@@ -29,7 +29,7 @@ COMMANDS.add("__main__")
 # searches that several processes share, of a training and of the tracker, 480 and 120 of the rest.
 # Frames at which nobody looks took 150; many clips as jobs, for this process or Dask's, 370; and
 # galleries that last, by FAISS or LanceDB, 500.
-TAUGHT_BUDGET, REST_BUDGET = 12_860, 4_140
+TAUGHT_BUDGET, REST_BUDGET = 14_130, 4_250
 
 
 def room(path):

@@ -128,8 +128,9 @@ def backbone(
     """Return a network from (N, 3, H, W) normalised images to (N, .dim) features.
 
     "tiny" is TinyResNet, "tiny-x2" one twice as wide, "tiny-x1.5-s4" also with four stripes,
-    "tiny-x2-s4-in" with instance normalisation too, each `dim` long. Any other name is torchvision's: `layer` names the module whose averaged output is
-    taken, by default the last convolutional one, and `pretrained` downloads ImageNet weights.
+    "tiny-x2-s4-in" with instance normalisation too, each `dim` long. Any other name is
+    torchvision's: `layer` names the module whose averaged output is taken, by default the last
+    convolutional one, and `pretrained` downloads ImageNet weights.
     Raises ValueError for an unknown name or layer, and for downloaded weights that are damaged,
     assets.Unavailable when they cannot be downloaded.
     """
