@@ -4,7 +4,7 @@
 
 A section is on the marked path of 45 minutes, or deeper. The line under its heading says which:
 "*On the 45-minute path · 3 minutes*" or "*Deeper · 2 minutes*". Minutes are words at 200 a minute,
-code not counted; those of an exercise stand in its heading.
+code not counted. An exercise says in its heading what it takes: "(5 minutes, on the path)".
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def sections(notebook: nbformat.NotebookNode) -> list[Section]:
         asked = re.search(r"Exercise .*\((\d+) minutes", heading)
         name = heading.lstrip("# ")
         counted = on_path and not name.startswith(UNCOUNTED)
+        if asked:
+            counted = "on the path" in heading
         found.append(Section(name, words(body), counted, int(asked[1]) if asked else 0))
     return found
 
