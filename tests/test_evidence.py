@@ -137,6 +137,37 @@ def test_pairs_that_the_place_excludes_are_nobodys_errors(knows, results, tmp_pa
     assert sum(int(number) for number in re.findall(r"(\d+) pairs of", said)) == possible
 
 
+def test_what_a_recording_does_not_hold_is_not_asked_for(results, tmp_path):
+    """All pairs there are have a label: only a longer recording has more."""
+    content = evidence.card(results, [label(results, tmp_path / "a.csv", n=1000)])
+    assert "and the recording has 0 more: record for longer" in content["missing"][0]
+    assert evidence.card(results)["missing"] == ["label 120 pairs more to begin with"]
+    people = {"low": 5, "high": 12, "estimate": 10}
+    few = evidence._missing(people, rates(0.0, (0.0, 0.01)), 100, 51, 299)
+    assert few[0].endswith(
+        "label about 300 pairs more, and the recording has 299 more: record for longer"
+    )
+    evidence.write(tmp_path / "card.html", content)
+    for kind in ("html", "md"):
+        assert "(95 %). Of 496 labelled pairs" in (tmp_path / f"card.{kind}").read_text("utf-8")
+
+
+def test_a_threshold_is_not_kept_by_a_handful_of_labels(results, tmp_path, capsys):
+    pairs, site = label(results, tmp_path / "a.csv", n=40), tmp_path / "site.toml"
+    site.write_text("# mine\n")
+    words = ["threshold", str(results), "--labels", str(pairs), "--fmr", "0.1"]
+    assert __main__.main(words) == 0  # to see it is another thing
+    assert __main__.main([*words, "--site", str(site)]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "too few labels to keep a threshold by (threshold" in said and len(said.splitlines()) == 1
+    )
+    assert "label at least 10 pairs of one person and 50 of different people" in said
+    assert site.read_text() == "# mine\n"
+    label(results, pairs, n=400)
+    assert __main__.main([*words, "--site", str(site)]) == 0 and "value" in site.read_text()
+
+
 def test_the_command_writes_both_pages_and_names_do_nothing(results, tmp_path, capsys):
     pairs = label(results, tmp_path / "a.csv", labeller="<script>x|y")
     out = tmp_path / "card.html"

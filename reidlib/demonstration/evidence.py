@@ -48,7 +48,9 @@ def card(folder: str | Path, answers: Sequence[str | Path] = ()) -> dict:
     pairs = labelling.possible_pairs(tracklets, vectors, **known)
     people = counts.people(tracklets, pairs, labels)
     rates, no_rates = _rates(labels, found["settings"]["link threshold"])
-    missing = _missing(people, rates, 0 if labels is None else len(labels), len(tracklets))
+    answered = int((given[0]["answer"] != "").sum()) if given else 0
+    usable, left = 0 if labels is None else len(labels), max(len(pairs) - answered, 0)
+    missing = _missing(people, rates, usable, len(tracklets), left)
     return {
         "folder": folder.resolve().name,
         "made": found["made"],
@@ -143,23 +145,34 @@ def _broke(folder: Path, found: dict, tracklets: pd.DataFrame, vectors) -> list[
     return said + [f"note: {note}" for note in found.get("notes", ())]
 
 
-def _missing(people: dict, rates, labelled: int, tracks: int) -> list[str]:
-    """Return how many more pairs each rule asks for; an interval shrinks with their square root."""
+def _missing(people: dict, rates, labelled: int, tracks: int, left: float = math.inf) -> list[str]:
+    """Return how many more pairs each rule asks for; an interval shrinks with their square root.
+
+    Where fewer than that are `left` without a label, only a longer recording has them.
+    """
+
+    def beyond(wanted: int) -> str:
+        return f", and the recording has {left} more: record for longer" if wanted > left else ""
+
     if people["low"] is None or rates is None:
-        return [f"label {max(BEGIN_WITH - labelled, 20)} pairs more to begin with"]
+        wanted = max(BEGIN_WITH - labelled, 20)
+        return [f"label {wanted} pairs more to begin with{beyond(wanted)}"]
     said = []
     reach = max(people["estimate"] - people["low"], people["high"] - people["estimate"])
     wanted = COUNT_WITHIN * people["estimate"]
     if reach > wanted:
         more = math.ceil(labelled * ((reach / wanted) ** 2 - 1))
-        said.append(f"to count within {COUNT_WITHIN:.0%}, label about {more} pairs more")
+        said.append(
+            f"to count within {COUNT_WITHIN:.0%}, label about {more} pairs more{beyond(more)}"
+        )
     bound = WRONG_NAMES / max(tracks - 1, 1)
     if rates.fmr_interval[1] > bound and rates.fmr <= bound:
         # With no error among n pairs, the upper end of Clopper and Pearson's interval is this:
         needed = math.ceil(math.log(0.025) / math.log1p(-bound))
+        more = max(needed - rates.different, 1)
         said.append(
-            f"to say who one is, label {max(needed - rates.different, 1)} pairs of different "
-            "people more, without an error among them"
+            f"to say who one is, label {more} pairs of different people more, without an error "
+            f"among them{beyond(more)}"
         )
     elif rates.fmr > bound:
         said.append("to say who one is, no number of labels helps: the errors are too many")

@@ -22,6 +22,7 @@ from reidlib.model import distances, verification
 
 ANSWERS = ("same", "different", "cannot tell")
 STRATA = 8
+LEAST_SAME, LEAST_DIFFERENT = 10, 50  # labelled pairs for a threshold that is kept
 # What names a pair. Numbers of tracks change when footage is tracked again, so starts are kept too.
 PAIR = ["camera_a", "track_a", "start_a", "camera_b", "track_b", "start_b"]
 ANSWER = ["answer", "labeller", "time"]
@@ -277,7 +278,8 @@ def decide(
     """Choose a threshold on a demo's results and their labels, or try the one of a site file.
 
     `folder` holds features.npz and metrics.json. With `site` the threshold is stored there; with
-    `test` the stored one is tried. Returns a sentence with both rates and their intervals.
+    `test` the stored one is tried. Returns a sentence with both rates and their intervals. Raises
+    ValueError rather than to store what fewer pairs than `LEAST_SAME` and `LEAST_DIFFERENT` say.
     """
     folder = Path(folder)
     vectors, tracklets = features.read(folder / "features.npz")
@@ -286,6 +288,7 @@ def decide(
     if not test:
         rates = verification.choose_threshold(labels, fmr)
         if site:
+            _require_enough(rates)
             section = threshold_section(rates, fmr, recorded(folder), weights(folder))
             text = Path(site).read_text("utf-8")
             with assets.atomic(site) as temporary:
@@ -309,6 +312,15 @@ def decide(
     wanted = stored.get("wanted", fmr)
     verdict = "within" if low <= wanted <= high else "below" if wanted < low else "above"
     return f"{rates}; the wanted {wanted:.2%} lies {verdict} the interval"
+
+
+def _require_enough(rates: verification.Rates) -> None:
+    if rates.same < LEAST_SAME or rates.different < LEAST_DIFFERENT:
+        raise ValueError(
+            f"too few labels to keep a threshold by ({rates}); label at least {LEAST_SAME} pairs "
+            f"of one person and {LEAST_DIFFERENT} of different people, in a longer recording if "
+            "this one has no more"
+        )
 
 
 def weights(folder: Path) -> str:
