@@ -92,6 +92,8 @@ class Program(typer.Typer):
             )
             @_with_signature(function, people)
             def run(keep: int | None = None, **values) -> None:
+                if "keep" in inspect.signature(function).parameters:
+                    values["keep"] = keep
                 try:
                     with noted_for_deletion(name, keep) if people else contextlib.nullcontext():
                         said = function(**values)
@@ -115,7 +117,8 @@ def _with_signature(function: Callable, people: bool) -> Callable:
             keep = inspect.Parameter(
                 "keep", inspect.Parameter.KEYWORD_ONLY, default="30d", annotation=Keep
             )
-            run.__signature__ = told.replace(parameters=[*told.parameters.values(), keep])
+            others = [value for name, value in told.parameters.items() if name != "keep"]
+            run.__signature__ = told.replace(parameters=[*others, keep])
             run.__annotations__ = {**function.__annotations__, "keep": Keep}
         return run
 
@@ -261,6 +264,13 @@ Videos = Annotated[
 SomeVideos = Annotated[list[str], argument("VIDEO ...", "One a camera, named after it.")]
 Picture = Annotated[Path, argument("PICTURE", "An image that shows the person looked for.")]
 Results = Annotated[Path, argument("RESULTS", "The folder of demo, or features of extract.")]
+Tracked = Annotated[
+    str, argument("RESULTS", "The folder of demo, features of extract, or a gallery.")
+]
+Gallery = Annotated[
+    str | None,
+    option("PLACE", "Add the tracks to a gallery: a folder, s3://..., or a file, .npz."),
+]
 Dataset = Annotated[str, argument("DATASET", "'plaza', or a folder.")]
 Sources = Annotated[
     list[str], argument("SOURCE ...", "VIDEOs, whose people are found, or a DATASET.")
@@ -281,7 +291,7 @@ Keep = Annotated[
     int, option("TIME", "Until `forget` deletes what was written: 30d, 2w.", parser=days)
 ]
 Blur = Annotated[bool, typer.Option("--blur", help="Blur heads wherever people are shown.")]
-Due = Annotated[list[Path], argument("FOLDER ...", "Folders of results; saved galleries, .npz.")]
+Due = Annotated[list[str], argument("FOLDER ...", "Folders of results; galleries.")]
 LabelFiles = Annotated[
     list[Path] | None,
     option("CSV ...", "Labelled pairs; a second person's, to compare.", parser=path),

@@ -16,6 +16,7 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
     the rows whose delete_after is over.
     """
     import datetime
+    from pathlib import Path
 
     from reidlib.collection import privacy
     from reidlib.demonstration import galleries
@@ -23,16 +24,16 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
     today = on or datetime.date.today()
     verb = "would delete" if dry_run else "deleted"
     files, rows, kept = 0, 0, []
-    checks = [folder for folder in folders if folder.suffix != ".npz"]
+    checks = [folder for folder in folders if not galleries.is_gallery(folder)]
     for folder in checks:  # before anything is deleted
         privacy.read_retention(folder)
     for folder in folders:
-        if folder.suffix == ".npz":
+        if folder not in checks:
             gone = galleries.forget(folder, today, dry_run)
             rows += gone
             print(f"{verb} {counted(gone, 'row')} of {folder}")
             continue
-        deleted, left = privacy.forget(folder, today, dry_run)
+        deleted, left = privacy.forget(Path(folder), today, dry_run)
         for path in deleted:
             print(f"{verb} {path}")
         files, kept = files + len(deleted), [*kept, *left]

@@ -40,12 +40,16 @@ def demo(
     detect_every: cli.DetectEvery = 1,
     workers: cli.Workers = None,
     scheduler: cli.Scheduler = None,
+    gallery: cli.Gallery = None,
+    keep: int = 30,
 ) -> str:
     """Run the whole pipeline and write films, figures and a report.
 
     Options go before what a site file says.
     """
-    from reidlib.demonstration import pipeline, site_file
+    import datetime
+
+    from reidlib.demonstration import galleries, pipeline, provenance, search, site_file
     from reidlib.detection import detectors
     from reidlib.features import extractors
 
@@ -69,8 +73,14 @@ def demo(
         assets.check_writable(out / "report.html")
         many.follow(clips, out / "followed", find, embed, workers, scheduler, blur=blur, **looks)
     looks |= {"overlap": overlap, "travel": travel}
+    known = galleries.at(gallery, provenance.describe(embed, "features")) if gallery else None
     found = pipeline.run(clips, out, detector=find, extractor=embed, blur=blur, **looks)
     wrote(out / "report.html", out / "metrics.json")
+    if known is not None:
+        day = datetime.date.today() + datetime.timedelta(keep)
+        print(f"added {search.remember(out, known, day)} tracks to {gallery}")
+        if galleries.is_file(gallery):
+            known.save(gallery)
     cameras, shared = len(found["cameras"]), found["people in several cameras"]
     where = "one camera" if cameras == 1 else f"{cameras} cameras, {shared} of them in several"
     return f"{counted(found['people'], 'person', 'people')} in {where}; open {out / 'report.html'}"
@@ -79,7 +89,7 @@ def demo(
 @program.add("person.jpg demo --out found", people=True)
 def search(
     picture: cli.Picture,
-    results: cli.Results,
+    results: cli.Tracked,
     out: cli.Folder,
     box: cli.Box = None,
     threshold: cli.Threshold = None,

@@ -1,5 +1,6 @@
 """A search by a picture: ranks all tracks, shows them, and says aloud when nobody is near."""
 
+import datetime
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ from stand_ins import by_colour
 from reidlib import __main__, assets
 from reidlib.boxes import BOX
 from reidlib.collection import encoding, video
-from reidlib.demonstration import pipeline, provenance, search
+from reidlib.demonstration import galleries, matching, pipeline, provenance, search
 from reidlib.detection import detectors
 from reidlib.features import extractors, vectors
 
@@ -345,3 +346,73 @@ def test_how_near_strangers_come_is_told_without_labels(results, tmp_path):
     few = search.rank(np.ones(288), search.read(results), 2.0)
     assert few["strangers"].isna().all()
     assert "too few tracks tell" in search.verdict(few, 2.0)
+
+
+@pytest.fixture(params=["known", "known.npz"])
+def gallery(request, results, tmp_path):
+    """A place to which demo has added the tracks of two cameras."""
+    if request.param == "known":
+        pytest.importorskip("lancedb")
+    place, day = tmp_path / request.param, datetime.date(2026, 12, 31)
+    store = galleries.at(place, provenance.read(results / "features.npz")["features"])
+    assert search.remember(results, store, day) == 3
+    if galleries.is_file(place):
+        store.save(place)
+    return place
+
+
+def test_a_gallery_is_searched_as_results_are(gallery, results, detector, tmp_path, capsys):
+    shown, out = picture(tmp_path / "green.png", GREEN), tmp_path / "found"
+    status, text, err = call(capsys, shown, gallery, "--out", out, "--threshold", "0.1")
+    assert status == 0, err
+    assert text.splitlines()[-1].startswith("2 of 3 tracks below the threshold 0.10, the nearest")
+    ranked = pd.read_csv(out / "hits.csv")
+    expected = search.rank(np.ones(288), search.read(results), None)
+    assert sorted(ranked["track"]) == sorted(expected["track"])
+    assert set(ranked["results"]) == {str(results)} and set(ranked["delete_after"]) == {
+        "2026-12-31"
+    }
+    if gallery.suffix != ".npz":  # which reads as features do, with no films
+        assert (out / "hit_01.mp4").is_file() and (out / "hit_02.mp4").is_file()
+    shutil.rmtree(results)  # the gallery stays, without films
+    assert call(capsys, shown, gallery, "--out", tmp_path / "again")[0] == 0
+    assert not (tmp_path / "again" / "hit_01.mp4").exists()
+
+
+def test_a_gallery_of_another_network_is_refused(gallery, results, detector, tmp_path, capsys):
+    shown = picture(tmp_path / "green.png", GREEN)
+    words = (shown, gallery, "--out", tmp_path / "found", "--features", "plaza")
+    refused(capsys, words, "made with the features histogram", "cannot be compared")
+    with pytest.raises(ValueError, match="made with the features histogram"):
+        galleries.at(gallery, provenance.describe(extractors.load("plaza"), "features"))
+
+
+def test_days_follow_each_other_in_a_gallery(results, tmp_path):
+    record = results / "features.json"
+    made = json.loads(record.read_text()) | {"began": "2026-06-01T08:30:00"}
+    record.write_text(json.dumps(made))
+    store = galleries.made("exact", None, made["features"])
+    search.remember(results, store, datetime.date(2026, 12, 31))
+    began = store.table["start"].min()
+    assert search.moment(began, None).startswith("2026-06-01 08:30:0")
+    assert search.moment(began % 86400, None).endswith(" s")
+
+
+def test_demo_adds_to_a_gallery_and_forget_deletes_from_it(results, detector, tmp_path, capsys):
+    pytest.importorskip("lancedb")
+    place, clip = tmp_path / "known", results.parent / "door.mp4"
+    words = ["demo", clip, "--out", tmp_path / "demo", "--features", "histogram", "--keep", "7d"]
+    for expected in (2, 4):
+        assert __main__.main([str(word) for word in [*words, "--gallery", place]]) == 0
+        assert f"added 2 tracks to {place}" in capsys.readouterr().out
+        known = matching.Gallery.load(place)
+        assert len(known) == expected
+    day = datetime.date.today() + datetime.timedelta(8)
+    assert __main__.main(["forget", str(place), "--on", str(day - datetime.timedelta(1))]) == 0
+    assert "deleted 0 rows of" in capsys.readouterr().out
+    assert __main__.main(["forget", str(place), "--on", str(day)]) == 0
+    assert f"deleted 4 rows of {place}" in capsys.readouterr().out and len(known) == 0
+    refused(capsys, (clip, place, "--out", tmp_path / "found"), "is empty; add tracks with demo")
+    words = [*words, "--gallery", results]
+    assert __main__.main([str(word) for word in words]) == 2
+    assert "is there, but is no gallery" in capsys.readouterr().err

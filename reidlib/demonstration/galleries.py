@@ -33,6 +33,35 @@ def is_file(place: str | Path) -> bool:
     return Path(place).suffix == ".npz"
 
 
+def is_gallery(place: str | Path) -> bool:
+    """Say whether a gallery lies at a place, or a file has the name of one."""
+    return is_file(place) or lance.is_gallery(place)
+
+
+def is_large(place: str | Path) -> bool:
+    """Say whether a gallery lies at a place that is too large to be read as a whole."""
+    if is_file(place):
+        return Path(place).is_file() and zipfile.is_zipfile(place) and _is_indexed(Path(place))
+    return lance.is_gallery(place)
+
+
+def at(place: str | Path, features: Mapping):
+    """Return the store of a place to add vectors of a network to; made where there is none.
+
+    Raises ValueError for one that another network made, or that does not say which did.
+    """
+    if is_file(place):
+        store = opened(place) if Path(place).exists() else made("exact", None, features)
+    else:
+        store = made("lance", place, features)
+    if not store.features:
+        raise ValueError(
+            f"{place} does not say which features made it, so nothing is added to it; begin another"
+        )
+    provenance.check_alike(store.features, features, place)
+    return store
+
+
 def opened(place: str | Path, index: str | None = None):
     """Return the store that lies in a file, or at a place of LanceDB.
 

@@ -112,6 +112,10 @@ class Inverted(stores.Exact):
         if len(self) > max(stores.SMALL, GROWN * self._learnt):
             self._build()
 
+    def first(self, count: int):
+        """Return the vectors (N, D) and the rows that were added first, at most `count`."""
+        return self._rows[:count], self.table[:count]
+
     def _build(self) -> None:
         count, width = self._rows.shape
         lists = max(1, min(stores.LISTS, count // POINTS))

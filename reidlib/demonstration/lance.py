@@ -78,6 +78,12 @@ class Lance:
         with self._explained():
             return self._everything(self._columns).select(self._columns).to_pandas()
 
+    def first(self, count: int) -> tuple[np.ndarray, pd.DataFrame]:
+        """Return the vectors (N, D) and the rows of some that were added early, at most `count`."""
+        with self._explained():
+            found = self._rows.search().limit(count).to_arrow()
+        return _matrix(found), found.select(self._columns).to_pandas()
+
     def _everything(self, columns: list[str]):
         """Return columns of all rows as an Arrow table, in the order in which they were added."""
         return self._rows.search().select([*columns, ORDER]).to_arrow().sort_by(ORDER)

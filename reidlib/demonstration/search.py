@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ import reidlib
 from reidlib import assets, boxes, drawing
 from reidlib.boxes import BOX
 from reidlib.collection import encoding, formats, video
-from reidlib.demonstration import matching, place, provenance, report
+from reidlib.demonstration import galleries, matching, place, provenance, report
 from reidlib.detection import detectors
 from reidlib.features import extractors, vectors
 from reidlib.model import distances
@@ -23,6 +23,9 @@ SHOWN = 12  # hits on the page; the table has all
 SECONDS = 4.0  # of film around a hit
 WIDEST = 640  # pixels of such a film
 ENOUGH = 20  # pairs of strangers, to say how near strangers get
+NEAREST = 1000  # tracks of a gallery that are ranked
+SAMPLE = 2000  # tracks of a gallery that say how near strangers get
+ON_THE_CLOCK = 1e8  # seconds; more are a time since 1970, as no recording lasts three years
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Results:
     vectors: np.ndarray
     made: Mapping
     boxed: pd.DataFrame | None = None  # a row a box, where the features are of boxes
+    gallery: matching.Gallery | None = None  # of which `tracks` and `vectors` are the first
+
+    def __len__(self) -> int:
+        return len(self.tracks if self.gallery is None else self.gallery)
 
     def film(self, camera: str) -> Path | None:
         """Return the video of a camera, or the film with boxes that demo made of it, if any."""
@@ -53,11 +60,48 @@ class Results:
         return formats.read_mot(path) if path.is_file() else pd.DataFrame(columns=["track"])
 
 
-def read(folder: str | Path) -> Results:
-    """Return the tracks that demo wrote to a folder, or extract to a file of features.
+def remember(folder: str | Path, store, delete_after: date) -> int:
+    """Add the tracks that demo wrote to a folder to a gallery's store; return how many.
 
-    Raises FileNotFoundError where there is neither, ValueError for what holds no tracks.
+    A row notes the folder, and the day to forget it. Where the site file says when the recording
+    began, start and end become seconds since 1970, so that days follow each other.
     """
+    results = read(folder)
+    began = results.made.get("began")
+    zero = 0.0
+    if began:
+        moment = datetime.fromisoformat(began).replace(tzinfo=None)
+        zero = (moment - datetime(1970, 1, 1)).total_seconds()
+    table = results.tracks[["camera", "track", "start", "end", "identity"]].astype({"camera": str})
+    table = table.assign(start=table["start"] + zero, end=table["end"] + zero)
+    table = table.assign(
+        results=str(Path(folder).absolute()), delete_after=delete_after.isoformat()
+    )
+    gallery = matching.Gallery()
+    gallery.store = store
+    gallery.add(results.vectors, table)
+    return len(table)
+
+
+def _in_gallery(place: str | Path) -> Results:
+    """Return a gallery as results: of its tracks, only the first are read."""
+    gallery = matching.Gallery.load(place)
+    if not len(gallery):
+        raise ValueError(f"the gallery at {place} is empty; add tracks with demo --gallery")
+    embeddings, table = gallery.store.first(SAMPLE)
+    boxes.require(table, ["camera", "track", "start", "end"], f"the table of {place}")
+    known = gallery.store.features
+    made = {"features": known, "cameras": {}, "began": None} if known else {}
+    return Results(Path(place), table, embeddings, made, gallery=gallery)
+
+
+def read(folder: str | Path) -> Results:
+    """Return the tracks that demo wrote to a folder, or extract to a file, or those of a gallery.
+
+    Raises FileNotFoundError where there is none of them, ValueError for what holds no tracks.
+    """
+    if galleries.is_large(folder):
+        return _in_gallery(folder)
     path = Path(folder)
     if path.is_dir():
         found = sorted(path.glob("*.npz"))
@@ -120,11 +164,10 @@ def rank(vector: np.ndarray, results: Results, threshold: float | None) -> pd.Da
     nobody can say, and `hit` is empty. `strangers` is the share of pairs of certain strangers that
     are as near, NaN where there are too few such pairs to say.
     """
-    found = (
-        matching.Gallery()
-        .add(results.vectors, results.tracks)
-        .search([vector], len(results.tracks))
-    )
+    gallery = results.gallery
+    if gallery is None:
+        gallery = matching.Gallery().add(results.vectors, results.tracks)
+    found = gallery.search([vector], len(results) if results.gallery is None else NEAREST)
     found = found.drop(columns=["query", "score"])
     found.insert(2, "hit", None if threshold is None else found["distance"] <= threshold)
     found.insert(3, "strangers", as_near(found["distance"], stranger_distances(results)))
@@ -147,13 +190,15 @@ def as_near(distance, strangers: np.ndarray) -> np.ndarray:
     return np.searchsorted(strangers, distance, side="right") / len(strangers)
 
 
-def verdict(ranked: pd.DataFrame, threshold: float | None, share: float = np.nan) -> str:
+def verdict(
+    ranked: pd.DataFrame, threshold: float | None, share: float = np.nan, among: int | None = None
+) -> str:
     """Return the answer as a sentence; that there is no hit is one.
 
     `share` of the strangers are nearer than the threshold, so that among many tracks some will be
-    hits whoever is looked for.
+    hits whoever is looked for. `among` is how many there are, where not all were ranked.
     """
-    nearest, count = ranked["distance"].iloc[0], len(ranked)
+    nearest, count = ranked["distance"].iloc[0], among or len(ranked)
     tracks = f"{count} tracks" if count > 1 else "one track"
     if threshold is None:
         return (
@@ -174,6 +219,8 @@ def verdict(ranked: pd.DataFrame, threshold: float | None, share: float = np.nan
 
 def moment(seconds: float, began: str | None) -> str:
     """Return a time of the common clock as people read it: a time of day if that is known."""
+    if seconds >= ON_THE_CLOCK:
+        return str(datetime(1970, 1, 1) + timedelta(seconds=round(seconds)))
     if began is None:
         return f"{seconds:.1f} s"
     return str((datetime.fromisoformat(began) + timedelta(seconds=seconds)).time())[:8]
@@ -275,7 +322,7 @@ def run(
     with assets.atomic(table) as temporary:
         ranked.to_csv(temporary, index=False)
     share = np.nan if threshold is None else as_near(threshold, stranger_distances(results))
-    answer = verdict(ranked, threshold, float(share))
+    answer = verdict(ranked, threshold, float(share), len(results))
     _write_page(page, picture, crop, results, ranked, shown, answer, extractor, threshold)
     return ranked, answer
 
@@ -291,10 +338,12 @@ def _cards(nearest, results: Results, films: Sequence[Path], threshold) -> list[
         card["when"] = f"{moment(row.start, began)} to {moment(row.end, began)}"
         card["at"] = 100 * row.distance / widest
         card["limit"] = None if threshold is None else 100 * threshold / widest
+        card["results"] = getattr(row, "results", "")
         cards.append(card)
-    for camera in nearest["camera"].unique():
-        mine = [card for card in cards if card["camera"] == camera]
-        source, tracks = results.film(camera), results.boxes(camera)
+    for folder, camera in sorted({(card["results"], card["camera"]) for card in cards}):
+        mine = [card for card in cards if (card["results"], card["camera"]) == (folder, camera)]
+        seen = _results_of(folder) if results.gallery is not None else results
+        source, tracks = seen.film(camera), seen.boxes(camera)
         there = [card for card in mine if (tracks["track"] == card["track"]).any()]
         names = {card["track"]: card["film"] for card in there}
         crops = footage(source, tracks, names) if source and names else {}
@@ -302,6 +351,12 @@ def _cards(nearest, results: Results, films: Sequence[Path], threshold) -> list[
             card["image"] = crops.get(card["track"])
             card["film"] = card["film"] if card["track"] in crops else None
     return cards
+
+
+def _results_of(folder: str) -> Results:
+    """Return where the films of a gallery's track are, without its tracks; it may be gone."""
+    path = Path(folder) / "features.npz"
+    return Results(path, pd.DataFrame(), np.empty((0, 0)), provenance.read(path))
 
 
 def _write_page(page, picture, crop, results, ranked, shown, answer, extractor, threshold) -> None:
@@ -319,7 +374,7 @@ def _write_page(page, picture, crop, results, ranked, shown, answer, extractor, 
         title="Who looks like this?",
         lead=answer,
         crop=crop,
-        facts={"tracks": len(ranked), "hits": hits, "cameras": ranked["camera"].nunique()},
+        facts={"tracks": len(results), "hits": hits, "cameras": ranked["camera"].nunique()},
         hits=shown,
         setup=report.table(pd.DataFrame({"value": setup})),
         footer=f"Made by reidlib {reidlib.__version__}.",

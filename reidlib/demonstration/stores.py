@@ -55,6 +55,10 @@ class Exact:
         self._blocks.append(vectors)
         self._tables.append(table.reset_index(drop=True))
 
+    def first(self, count: int) -> tuple[np.ndarray, pd.DataFrame]:
+        """Return the vectors (N, D) and the rows that were added first, at most `count`."""
+        return self.vectors[:count], self.table[:count]
+
     def search(self, query: np.ndarray, k: int, cameras, between) -> pd.DataFrame:
         """Return the hits of each unit query (Q, D): query, distance, and what the table knows."""
         rows = chosen(self.table, cameras, between)
