@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,3 +123,35 @@ def test_a_process_killed_and_all_begun_anew_end_with_the_same_weights(folder):
     begun = network("tiny").state_dict()
     assert not torch.equal(whole["backbone.stem.0.weight"], begun["backbone.stem.0.weight"])
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_people_who_cannot_be_split_evenly():
+    three = SimpleNamespace(num_processes=3, process_index=1)
+    rows = np.arange(12)
+    assert processes.share(rows, 6, three).tolist() == [4, 5, 6, 7]
+    assert processes.share(rows, 4, None) is rows
+    with pytest.raises(ValueError, match="4 identities a batch.*3 processes; choose identities=3"):
+        processes.share(rows, 4, three)
+
+
+def test_a_process_without_accelerate_or_without_company(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(processes.assets, "has", lambda name: False)
+    assert processes.join() is None
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ImportError, match=r"1 of 2 processes.*reidlib\[distributed\]"):
+        processes.join()
+
+
+def test_an_accelerator_rounds_and_leaves_the_model_as_it_was():
+    accelerate.state.AcceleratorState._reset_state(True)
+    try:
+        rounding = accelerate.Accelerator(cpu=True, mixed_precision="bf16")
+        exact, rounded = network("tiny"), network("tiny")
+        before, after = train(exact, None, device="cpu"), train(rounded, rounding)
+        assert "forward" not in vars(rounded) or not hasattr(rounded.forward, "__wrapped__")
+        changed = (before.metric_loss - after.metric_loss).abs()
+        assert 0 < changed.max() < 0.2  # rounded to 8 bits, not wrong
+        assert rounded(torch.zeros(1, 3, 32, 16)).dtype == torch.float32
+    finally:
+        accelerate.state.AcceleratorState._reset_state(True)
