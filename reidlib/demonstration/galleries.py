@@ -51,6 +51,7 @@ def at(place: str | Path, features: Mapping):
     Raises ValueError for one that another network made, or that does not say which did.
     """
     if is_file(place):
+        assets.check_writable(place)
         store = opened(place) if Path(place).exists() else made("exact", None, features)
     else:
         store = made("lance", place, features)
