@@ -114,6 +114,7 @@ def test_followed_clips_come_back_as_they_were(films, tmp_path, monkeypatch):
         for kind in clips.TABLES:
             pd.testing.assert_frame_equal(getattr(one, kind), getattr(other, kind))
         np.testing.assert_array_equal(one.vectors, other.vectors)
+        assert one.notes == other.notes and one.notes  # pictures this small are remarked on
         assert one.vectors.dtype == other.vectors.dtype and list(one.crops) == list(other.crops)
         for track, kept in one.crops.items():
             assert [frame for frame, _ in kept] == [frame for frame, _ in other.crops[track]]

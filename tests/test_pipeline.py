@@ -10,9 +10,10 @@ import pytest
 from stand_ins import by_colour as detector
 
 from reidlib import boxes
-from reidlib.collection import encoding, formats, video
+from reidlib.collection import encoding, formats, quality, video
 from reidlib.demonstration import (
     counts,
+    evidence,
     films,
     labelling,
     matching,
@@ -137,6 +138,33 @@ def test_visitors_are_counted_in_a_table_a_figure_and_on_the_page(result):
     assert "3 people found; nobody has labelled pairs" in text and counts.LIMITS in text
     assert metrics["people by labels"]["low"] is None
     assert "reidlib count FOLDER --labels PAIRS.csv takes labels from elsewhere" in text
+
+
+def test_what_is_wrong_with_a_recording_stands_on_the_card(result, plaza, tmp_path):
+    out, metrics = result
+    small = "a: the image has 120 rows, fewer than 240"
+    assert small in metrics["notes"] and small in evidence.card(out)["broke"]
+    broken = tmp_path / "broken.mp4"
+    content = plaza[0].read_bytes()  # its index is in front
+    broken.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.warns(UserWarning, match="broken.mp4"):
+        (clip,) = pipeline.clips([broken])
+        pipeline.follow(clip, detector, extractor)
+    assert any("cut short, damaged, or mislabelled" in note for note in clip.notes), clip.notes
+
+
+def test_dark_pictures_are_noted_while_they_are_followed(tmp_path):
+    """As collect says it of the film; one frame a second is looked at."""
+    path = tmp_path / "night.mp4"
+    images = [np.full((240, 320, 3), 8, np.uint8) for _ in range(60)]
+    for frame, image in enumerate(images):
+        image[40:160, 2 * frame : 2 * frame + 40] = RED
+    encoding.write(path, images, 10)
+    (clip,) = pipeline.clips([path])
+    pipeline.follow(clip, detector, extractor)
+    said = [note for note in clip.notes if "too dark" in note]
+    assert said == [r for r in quality.report(path).reasons if "too dark" in r] and len(said) == 1
+    assert said[0].startswith("6 of 6 frames")
 
 
 def test_labels_that_wait_in_the_folder_give_the_count_an_interval(plaza, tmp_path):

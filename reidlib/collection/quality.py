@@ -120,38 +120,52 @@ def report(
     >>> result = report("clip.mp4")  # doctest: +SKIP
     >>> judge(result.table, result.clip, Thresholds(sharpness=0.6))  # doctest: +SKIP
     """
-    source = video.open(source)
-    about = source.about
+    source, meter = video.open(source), Meter()
     heights = None if boxes is None else (boxes.y2 - boxes.y1).groupby(boxes.frame).median()
-    rows, thumbnails, histogram, before = [], [], np.zeros(32, np.int64), None
     frames = tqdm(video.read(source, every), "quality", unit="frame", leave=False, delay=2)
     for index, seconds, image in frames:
-        luma = _luma(image)
-        row = {"frame": index, "time": seconds, **frame_quality(image)}
+        also = {} if heights is None else {"person_height": float(heights.get(index, np.nan))}
+        meter(index, seconds, image, **also)
+    return meter.report(source, thresholds)
+
+
+class Meter:
+    """Measures frames as they pass, for whoever reads a video anyway; `report` judges them."""
+
+    def __init__(self):
+        self.rows: list[dict] = []
+        self._thumbnails: list[np.ndarray] = []
+        self._histogram, self._before = np.zeros(32, np.int64), None
+
+    def __call__(self, index: int, seconds: float, image: np.ndarray, **also: float) -> None:
+        """Measure a frame (H, W, 3); `also` are measures that somebody else took of it."""
+        luma, before = _luma(image), self._before
         alike = before is not None and before.shape == luma.shape  # folders may hold any sizes
-        row["change"] = _change(luma, before) if alike else np.nan
-        if heights is not None:
-            row["person_height"] = float(heights.get(index, np.nan))
-        rows.append(row)
-        histogram += np.bincount(luma.ravel() >> 3, minlength=32)
-        if len(rows) % 10 == 1 and len(thumbnails) < 50:
-            thumbnails.append(cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA))
-        before = luma
-    table = pd.DataFrame(rows)
-    background = np.median(thumbnails, axis=0).astype(np.uint8)
-    gaps = np.diff(table.time if about.frames is None else video.times(source))
-    clip = {
-        "width": about.width,
-        "height": about.height,
-        "fps": about.fps,
-        "duration": about.duration or float(table.time.iloc[-1]),
-        "gap": float(gaps.max(initial=0.0)),
-        "interlaced": about.interlaced,
-        "light": variety(histogram),
-        "background": variety(_colours(background)),
-    }
-    verdict, reasons = judge(table, clip, thresholds)
-    return Report(table, clip, verdict, reasons)
+        change = _change(luma, before) if alike else np.nan
+        measures = {**frame_quality(image), "change": change, **also}
+        self.rows.append({"frame": index, "time": seconds, **measures})
+        self._histogram += np.bincount(luma.ravel() >> 3, minlength=32)
+        if len(self.rows) % 10 == 1 and len(self._thumbnails) < 50:
+            small = cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA)
+            self._thumbnails.append(small)
+        self._before = luma
+
+    def report(self, source: video.Video, thresholds: Thresholds | None = None) -> Report:
+        """Return the report on the video whose frames these were."""
+        about, table = source.about, pd.DataFrame(self.rows)
+        background = np.median(self._thumbnails, axis=0).astype(np.uint8)
+        gaps = np.diff(table.time if about.frames is None else video.times(source))
+        clip = {
+            "width": about.width,
+            "height": about.height,
+            "fps": about.fps,
+            "duration": about.duration or float(table.time.iloc[-1]),
+            "gap": float(gaps.max(initial=0.0)),
+            "interlaced": about.interlaced,
+            "light": variety(self._histogram),
+            "background": variety(_colours(background)),
+        }
+        return Report(table, clip, *judge(table, clip, thresholds))
 
 
 def judge(

@@ -72,6 +72,11 @@ class Video:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def notes(self) -> list[str]:
+        """What was said about the video so far: damage, frames of another size, and the like."""
+        return sorted(self._said)
+
     @functools.cached_property
     def about(self) -> Probe:
         """Size, rate and length, as `probe` returns them."""

@@ -332,6 +332,7 @@ TABLES = ("table", "samples", "heads")  # of a clip that was followed
 def write_followed(path: Path, clip: pipeline.Clip) -> None:
     """Write what was found in a clip to one .npz of plain arrays."""
     arrays = {"vectors": clip.vectors, "seconds": np.float64(clip.seconds)}
+    arrays["notes"] = np.array(clip.notes, str)
     for kind in TABLES:
         table = getattr(clip, kind).drop(columns="camera", errors="ignore")
         arrays |= {f"{kind}.{name}": table[name].to_numpy() for name in table}
@@ -353,6 +354,7 @@ def read_followed(path: Path, clip: pipeline.Clip) -> None:
             table.insert(0, "camera", clip.camera)
         setattr(clip, kind, table)
     clip.vectors, clip.seconds = arrays["vectors"], float(arrays["seconds"])
+    clip.notes = arrays["notes"].tolist() if "notes" in arrays else []
     clip.crops = {}
     for (track, frame), image in zip(arrays["crops of"].tolist(), arrays["crops"]):
         clip.crops.setdefault(track, []).append((frame, image))

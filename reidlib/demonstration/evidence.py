@@ -142,7 +142,7 @@ def _broke(folder: Path, found: dict, tracklets: pd.DataFrame, vectors) -> list[
     unknown = int((~np.isfinite(vectors).all(axis=1)).sum())
     if unknown:
         said.append(f"{counted(unknown, 'track')} without a vector, linked to nobody")
-    return said + [f"note: {note}" for note in found.get("notes", ())]
+    return [*found.get("notes", ()), *said]
 
 
 def _missing(people: dict, rates, labelled: int, tracks: int, left: float = math.inf) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from reidlib import assets
 from reidlib.boxes import BOX
-from reidlib.collection import cameras, formats, privacy, video
+from reidlib.collection import cameras, formats, privacy, quality, video
 from reidlib.demonstration import (
     averages,
     counts,
@@ -49,6 +49,7 @@ class Clip:
     vectors: np.ndarray | None = None  # (M, D), a row a sample, NaN where there is none
     crops: dict[int, list[tuple[int, np.ndarray]]] = field(default_factory=dict)
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)  # what is wrong with the recording
     truth_file: Path | None = None
     site: place.Site = place.Site()
     masks: Sequence[np.ndarray] = ()  # where nobody counts, as for place.outside
@@ -157,14 +158,19 @@ def follow(
     """
     looks.check_blur(clip.blur, gate, detect_every)
     started, crops, means = time.perf_counter(), sampling.Samples(), averages.Averages()
-    heads = privacy.Heads(clip.blur)
+    heads, source, meter = privacy.Heads(clip.blur), video.open(clip.path), quality.Meter()
+    measured = max(1, round(clip.about.fps))  # every so many frames: a second
 
     def look(index, image, tracks):  # vectors are made of clear pictures, what is shown is not
+        if index % measured == 0:
+            tall = float((tracks["y2"] - tracks["y1"]).median())
+            meter(index, index / clip.about.fps, image, person_height=tall)
         crops(index, heads.blur(index, image, tracks), tracks)
 
     seeing = place.outside(heads.watch(detector), clip.masks)
     options = {"stop": clip.about.frames, "gate": gate, "detect_every": detect_every}
-    found = tracking.track_recording(clip.path, seeing, extractor, on_frame=look, **options)
+    found = tracking.track_recording(source, seeing, extractor, on_frame=look, **options)
+    clip.notes = source.notes + (meter.report(source).reasons if meter.rows else [])
     table, rows = found.table, found.table["row"].to_numpy()
     clip.heads = heads.table
     table["time"] += clip.start
@@ -315,7 +321,7 @@ def run(
                 follow(clip, detector, extractor, gate, detect_every)
     with summary.lap(seconds, "linking and scoring"):
         table, _, rows, means = link(found, threshold)
-        quality = evaluate(found, table)
+        scored = evaluate(found, table)
     with summary.lap(seconds, "films"):
         _write_tables(found, rows, means, out)
         described = {clip.camera: place.Camera(clip.path, clip.start) for clip in found}
@@ -325,7 +331,7 @@ def run(
         made = films.write(found, table, out)
     with summary.lap(seconds, "figures"):
         pictures = _draw(found, rows, means, out)
-    metrics = summary.metrics(found, rows, means, quality) | {
+    metrics = summary.metrics(found, rows, means, scored) | {
         **summary.counts(found, table),
         "people by labels": people_by_labels(out, rows, means, site),
         "settings": {

@@ -192,6 +192,7 @@ def metrics(clips: Sequence, rows: pd.DataFrame, means: np.ndarray, quality: pd.
         "people in several cameras": int((rows.groupby("identity")["camera"].nunique() > 1).sum()),
         "frames a second": _pace(frames, seconds),
         "cameras": {clip.camera: _camera(clip, rows) for clip in clips},
+        "notes": [f"{clip.camera}: {note}" for clip in clips for note in clip.notes],
         "scores": quality.to_dict("index"),
         "between cameras": between_cameras(rows, means),
     }
