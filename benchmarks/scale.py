@@ -141,11 +141,8 @@ def killed_run(films: list[str], out: Path, address: str, seed: int) -> dict:
 
 def kills(runs: int) -> None:
     """Print the table of `kills`."""
-    from distributed import LocalCluster
-
     rng = np.random.default_rng(0)
-    options = {"threads_per_worker": 1, "env": clips.QUIET, "silence_logs": "CRITICAL"}
-    with tempfile.TemporaryDirectory() as place, LocalCluster(n_workers=2, **options) as cluster:
+    with tempfile.TemporaryDirectory() as place, clips.local_cluster(2) as cluster:
         films = []
         for number in range(8):
             ground = rng.integers(60, 120, (120, 160, 3), dtype=np.uint8)

@@ -180,9 +180,8 @@ def test_commands_refuse(films, tmp_path, call, monkeypatch):
 
 @pytest.fixture(scope="module")
 def cluster():
-    distributed = pytest.importorskip("distributed")
-    options = {"threads_per_worker": 1, "env": clips.QUIET, "silence_logs": "CRITICAL"}
-    with distributed.LocalCluster(n_workers=2, dashboard_address=None, **options) as started:
+    pytest.importorskip("distributed")
+    with clips.local_cluster(2) as started:
         yield started
 
 
@@ -208,6 +207,14 @@ def test_a_worker_that_is_killed_costs_its_clip_only(films, tmp_path, cluster, s
     assert results(out) == results(tmp_path / "undisturbed") and len(results(out)) == 4
     assert all(starts(log).count(name) == 1 for name in finished)
     assert len(starts(log)) <= 5
+
+
+def test_a_worker_that_comes_back_late_is_not_given_up(cluster):
+    """Dask's own 15 seconds are too few on a busy machine, and then nobody would go on."""
+    import dask
+
+    patience = dask.config.get("distributed.deploy.lost-worker-timeout")
+    assert dask.utils.parse_timedelta(patience) >= 600
 
 
 def test_workers_tell_failures_apart(films, tmp_path, cluster):

@@ -231,10 +231,25 @@ def _shared(waiting: Sequence[Job], workers: int | None, scheduler: str | None) 
 
 
 @contextlib.contextmanager
+def local_cluster(workers: int) -> Iterator:
+    """Yield a cluster of Dask: processes of this machine, of one thread each."""
+    import dask
+    from distributed import LocalCluster
+
+    options = {"threads_per_worker": 1, "env": QUIET, "silence_logs": "CRITICAL"}
+    options["dashboard_address"] = "127.0.0.1:8787"  # seen from this machine only
+    # A worker that was killed comes back. After 15 seconds, Dask's own measure, it would be given
+    # up, and on a busy machine starting takes longer.
+    patient = {"distributed.deploy.lost-worker-timeout": "1 hour"}
+    with dask.config.set(patient), LocalCluster(n_workers=workers, **options) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
 def _cluster(workers: int | None, scheduler: str | None) -> Iterator:
     """Yield a client of Dask: of workers started here, or of the scheduler at an address."""
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise assets.Unavailable(
             "--workers and --scheduler need Dask: pip install -e '.[scale]', or leave them out to "
@@ -242,11 +257,7 @@ def _cluster(workers: int | None, scheduler: str | None) -> Iterator:
         ) from error
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            local = LocalCluster(
-                n_workers=workers, threads_per_worker=1, env=QUIET, silence_logs="ERROR",
-                dashboard_address="127.0.0.1:8787",  # seen from this machine only
-            )  # fmt: skip
-            client = stack.enter_context(Client(stack.enter_context(local)))
+            client = stack.enter_context(Client(stack.enter_context(local_cluster(workers))))
         else:
             client = stack.enter_context(_connect(Client, scheduler))
         print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
