@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from reidlib import live
 
@@ -109,11 +110,15 @@ def examples() -> dict[str, live.Live]:
     from reidlib.model import panels as model_panels
 
     rng = np.random.default_rng(0)
+    rows = [(frame, track) for track in range(1, 15) for frame in range(188)]
+    tracks = pd.DataFrame(rows, columns=["frame", "track"])
+    crops = {row: rng.integers(0, 255, (96, 48, 3), np.uint8) for row in range(0, len(rows), 9)}
     pairs = {"made up": (rng.beta(2, 8, 500), rng.beta(6, 5, 100_000))}
     return {
         "thresholds": model_panels.thresholds(pairs),
         "toys": model_panels.toys(),
         "planner": collection_panels.planner(),
+        "labeller": collection_panels.Labeller(tracks, crops),
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import anywidget
+import cv2
 import numpy as np
 import traitlets
 
@@ -63,6 +64,15 @@ def pack(array) -> dict:
     if array.dtype not in (np.float32, np.uint32, np.int32, np.uint8):
         raise ValueError(f"{array.dtype} values; a panel takes float32, uint32, int32 or uint8")
     return {"dtype": array.dtype.name, "shape": list(array.shape), "bytes": array.tobytes()}
+
+
+def jpeg(image: np.ndarray, height: int = 96) -> dict:
+    """Return an image (H, W, 3), made no higher than `height`, as a picture for the browser."""
+    if len(image) > height:
+        size = (max(1, round(image.shape[1] * height / len(image))), height)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1]
+    return pack(encoded.ravel())
 
 
 def _as_text(value):

@@ -8,6 +8,7 @@ import statistics
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import test_browser
 
@@ -23,6 +24,12 @@ PAIRS = {
     "good": (RNG.beta(2, 8, 300).astype(np.float32), RNG.beta(6, 5, 20_000).astype(np.float32)),
     "bad": (RNG.uniform(0, 0.9, 300), RNG.uniform(0.1, 1, 20_000)),
 }
+# Fourteen people, one after the other, and one more track that lives through all.
+TRACKS = pd.DataFrame(
+    [(frame, 1 + frame // 10) for frame in range(140)] + [(frame, 15) for frame in range(140)],
+    columns=["frame", "track"],
+)
+CROPS = {row: np.full((64, 32, 3), row % 255, np.uint8) for row in range(0, 280, 7)}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +39,7 @@ def made():
         "thresholds": model_panels.thresholds(PAIRS),
         "toys": model_panels.toys(),
         "planner": collection_panels.planner(),
+        "labeller": collection_panels.Labeller(TRACKS, CROPS),
     }
 
 
@@ -65,7 +73,7 @@ def put(panel, name, value):
         field.fill(str(value))
 
 
-@pytest.fixture(params=["thresholds", "toys", "planner"])
+@pytest.fixture(params=["thresholds", "toys", "planner", "labeller"])
 def every(request, page, site):
     """Every panel, one after the other."""
     return opened(page, site, request.param)
@@ -89,7 +97,7 @@ def test_every_control_has_a_name_and_a_tooltip(every):
         assert field.evaluate("field => field.labels?.length || field.textContent.trim()")
     for grip in every.locator("[role=slider]").all():
         assert grip.get_attribute("aria-label") and grip.get_attribute("aria-valuetext")
-    assert every.locator("[aria-live]").inner_text() == said(every)
+    test_browser.playwright_api.expect(every.locator("[aria-live]")).to_have_text(said(every))
 
 
 def test_keys_stay_in_the_panel(every, page):
@@ -193,6 +201,60 @@ def test_the_planner_says_what_its_figure_says(settings, page, site):
     for name, value in settings.items():
         put(panel, name, str(value) if name == "width" else value)
     assert said(panel) == camera_plots.planner(**settings)[1]
+
+
+def heights(panel):
+    return [bar.get_attribute("aria-label") for bar in panel.locator("[role=option]").all()]
+
+
+def test_labels_typed_fast_are_those_on_the_screen(page, site):
+    """Faster than any hand: every number goes to the track that was chosen when it was typed."""
+    panel = opened(page, site, "labeller")
+    panel.locator("[data-name=pid] input").focus()
+    order = [bar.split()[1].rstrip(",") for bar in heights(panel)]  # as they stand on the screen
+    page.keyboard.type("".join(f"{100 + number}\n" for number in range(14)))
+    wanted = {f"track {track}, pid {100 + i}" for i, track in enumerate(order[:14])}
+    assert wanted < set(heights(panel)) and len(heights(panel)) == 15
+    assert "Track " + order[14] in said(panel)
+
+
+def test_labelling_by_keys_and_its_refusals_and_undo(page, site):
+    panel = opened(page, site, "labeller")
+    bars = panel.locator("[role=listbox]")
+    bars.focus()
+    page.keyboard.press("ArrowDown")  # track 15, which lives all the time
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("s")
+    assert "track 16, no name" in heights(panel) and "split 15 30" in said(panel)
+    put(panel, "pid", 7)
+    page.keyboard.press("Enter")
+    before = heights(panel)
+    panel.locator("[data-name=other] select").select_option("3")
+    panel.locator("[data-name=other] select").evaluate("field => field.blur()")
+    panel.locator("[role=option]").nth(0).click()
+    panel.get_by_role("button", name="undo").click()
+    assert "pid 7" not in " ".join(heights(panel)) and "pid 7" in " ".join(before)
+    panel.get_by_role("button", name="undo").click()
+    assert len(heights(panel)) == 15 and "nothing yet" in said(panel)
+
+
+def test_a_bar_dragged_on_another_merges_or_says_why_not(page, site):
+    panel = opened(page, site, "labeller")
+
+    def dragged(one, other):
+        found = [panel.locator(f"[data-track='{track}'] rect").bounding_box()
+                 for track in (one, other)]  # fmt: skip
+        (x, y), (_, y_other) = ((b["x"] + b["width"] / 2, b["y"] + 5) for b in found)
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x, y_other, steps=3)
+        page.mouse.up()
+
+    dragged(1, 3)
+    assert "merge 1 3" in said(panel) and len(heights(panel)) == 14
+    dragged(15, 2)
+    assert "two places at once in frame 10, 11" in said(panel) and len(heights(panel)) == 14
 
 
 def test_in_jupyterlab_the_kernel_learns_what_the_hand_did(page, lab):

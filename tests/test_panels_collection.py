@@ -80,32 +80,28 @@ def test_crops_are_cut_at_their_frames(clip, table):
     assert all(crop.shape == (55, 8, 3) for crop in crops.values())
 
 
-def test_labeller_survives_every_control(labeller):
-    sweep(labeller)
-    assert labeller.actions == []
-
-
-def test_labeller_names_merges_splits_and_undoes(labeller):
-    put(labeller, track=1, other=2, pid=7)
-    labeller.do("name")
-    labeller.do("merge")
+def test_labeller_does_again_what_the_browser_did(labeller, table):
+    assert labeller.actions == [] and labeller.state["track"] == 1
+    labeller.state = labeller.state | {"actions": [["name", 1, 7], ["merge", 1, 2]]}
+    assert labeller.actions == [("name", 1, 7), ("merge", 1, 2)]
     assert labeller.result.pid[labeller.result.track == 1].tolist() == [7] * 20
-    put(labeller, track=3, frame=12)
-    labeller.do("split")
+    labeller.state = labeller.state | {"actions": [["split", 3, 12]]}
     assert (labeller.result.track == 4).sum() == 8
-    assert labeller.controls["track"].options == (1, 3, 4)
-    for _ in range(3):
-        labeller.do("undo")
-    assert labeller.actions == [] and sorted(labeller.result.track.unique()) == [1, 2, 3]
-    labeller.do("undo")  # nothing left: nothing happens
-    assert labeller.actions == []
 
 
-def test_labeller_refuses_one_person_in_two_places(labeller):
-    put(labeller, track=1, other=3)
-    labeller.do("merge")
-    assert "two places at once" in labeller.message.value
-    assert labeller.actions == [] and len(labeller.result.track.unique()) == 3
+def test_labeller_goes_on_where_it_stopped(clip, table, tmp_path):
+    crops = annotation.cut(clip, table)
+    path = tmp_path / "labels.json"
+    panel = panels.Labeller(table, crops, path)
+    panel.state = panel.state | {"actions": [["split", 3, 12], ["name", 4, 9]]}
+    again = panels.Labeller(table, crops, path)
+    assert again.actions == [("split", 3, 12), ("name", 4, 9)]
+    assert again.result.equals(panel.result) and (again.result.pid == 9).sum() == 8
+
+
+def test_labeller_refuses_one_person_in_two_places(table):
+    with pytest.raises(ValueError, match="two places at once"):
+        annotation.replay(table, [("merge", 1, 3)])
 
 
 def test_a_merged_track_keeps_the_name_of_either(table):

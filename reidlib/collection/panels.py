@@ -1,14 +1,17 @@
 """Panels of lesson 01: a camera planner, quality thresholds, labelling, an augmentation bench."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import ipywidgets
 import numpy as np
 import pandas as pd
 
+from reidlib import assets
 from reidlib.collection import annotation, camera_plots, cameras, plots, quality
-from reidlib.live import Live
+from reidlib.live import Live, jpeg, pack
 from reidlib.panel import Panel
 
 
@@ -69,61 +72,38 @@ def bench(images: Mapping[str, np.ndarray]) -> Panel:
     )
 
 
-class Labeller(Panel):
+class Labeller(Live):
     """Give tracks their person: name a track, merge two, split one at a frame, or take it back.
 
-    `table` holds tracks as of `formats.read_mot`, `crops` what `cut` made of it. `actions` is
-    what was done so far, `result` what `replay` makes of it: the table with a column pid.
+    `table` holds tracks as of `formats.read_mot`, `crops` what `annotation.cut` made of it. What
+    was done is in `actions`; with a `path` it is written there at once, and gone on with when the
+    panel is made again. The browser reads the number on the screen at the moment it is confirmed.
     """
 
-    def __init__(self, table: pd.DataFrame, crops: Mapping[int, np.ndarray]):
-        self.table, self.crops, self.actions, self._quiet = table, crops, [], False
-        self.result = annotation.replay(table, [])
-        ids = self._tracks()
-        self.buttons = {}
-        for what in ("name", "merge", "split", "undo"):
-            self.buttons[what] = ipywidgets.Button(description=what)
-            self.buttons[what].on_click(lambda button: self.do(button.description))
-        super().__init__(
-            self._draw,
-            live=False,
-            track=ipywidgets.Dropdown(options=ids),
-            other=ipywidgets.Dropdown(options=ids, value=ids[min(1, len(ids) - 1)]),
-            frame=ipywidgets.IntSlider(0, min=0, max=int(table.frame.max())),
-            pid=ipywidgets.BoundedIntText(1, min=-1, max=9999),
-        )
-        controls, *shown = self.children
-        self.children = [controls, ipywidgets.HBox([*self.buttons.values()]), *shown]
+    def __init__(
+        self, table: pd.DataFrame, crops: Mapping[int, np.ndarray], path: str | Path | None = None
+    ):
+        self.table, self.path = table, path
+        actions = json.loads(Path(path).read_text("utf-8")) if path and Path(path).exists() else []
+        ids = sorted(annotation.replay(table, actions)["track"].unique().tolist())
+        places = {row: place for place, row in enumerate(table.index)}
+        data = {name: pack(table[name].to_numpy(np.int32)) for name in ("frame", "track")}
+        data["crops"] = [{"row": places[row], "jpeg": jpeg(crop)} for row, crop in crops.items()]
+        chosen = {"track": ids[0], "other": ids[min(1, len(ids) - 1)], "frame": 0}
+        super().__init__("collection/labeller.js", data, actions=actions, **chosen)
+        self.observe(lambda change: self._keep(), "state")
 
-    def do(self, what: str) -> None:
-        """Name, merge or split as the controls say, or undo; an impossible wish changes nothing."""
-        now = self.values()
-        values = {"name": now["pid"], "merge": now["other"], "split": now["frame"]}
-        actions = self.actions[:-1]
-        if what != "undo":
-            actions = [*self.actions, (what, now["track"], values[what])]
-        try:
-            self.result = annotation.replay(self.table, actions)
-        except ValueError as error:
-            self.show_error(str(error))
-            return
-        self.actions, self._quiet = actions, True  # one redrawing, not one for each control
-        for control in (self.controls["track"], self.controls["other"]):
-            kept, ids = control.value, self._tracks()
-            control.options = ids
-            control.value = kept if kept in ids else ids[0]
-        self._quiet = False
-        self.redraw()
+    @property
+    def actions(self) -> list[tuple[str, int, int]]:
+        """What was done so far, as `annotation.replay` does it again."""
+        return [tuple(action) for action in self.state["actions"]]
 
-    def _moved(self, change) -> None:
-        if not self._quiet:
-            super()._moved(change)
+    @property
+    def result(self) -> pd.DataFrame:
+        """The table after all that was done, with a column pid."""
+        return annotation.replay(self.table, self.actions)
 
-    def _tracks(self) -> list[int]:
-        return sorted(int(track) for track in self.result.track.unique())
-
-    def _draw(self, track: int, other: int, frame: int, pid: int):
-        names = self.result.groupby("track").pid.first().to_dict()
-        done = ", ".join(" ".join(map(str, action)) for action in self.actions) or "nothing yet"
-        sentence = f"{(self.result.pid >= 0).mean():.0%} of the boxes have a name. Done: {done}."
-        return plots.tracks(self.result, self.crops, [track, other], names, frame), sentence
+    def _keep(self) -> None:
+        if self.path:
+            with assets.atomic(self.path) as temporary:
+                temporary.write_text(json.dumps(self.actions), "utf-8")
