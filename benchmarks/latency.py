@@ -107,18 +107,25 @@ def times(page, act: Callable[[], None]) -> list[float]:
 def examples() -> dict[str, live.Live]:
     """Return the panels to measure, on data made up as large as the lessons'."""
     from reidlib.collection import panels as collection_panels
+    from reidlib.demonstration import panels as demonstration_panels
     from reidlib.model import panels as model_panels
 
     rng = np.random.default_rng(0)
     rows = [(frame, track) for track in range(1, 15) for frame in range(188)]
     tracks = pd.DataFrame(rows, columns=["frame", "track"])
     crops = {row: rng.integers(0, 255, (96, 48, 3), np.uint8) for row in range(0, len(rows), 9)}
+    numbers = np.arange(60)
+    people = pd.DataFrame({"camera": "c1", "identity": numbers, "start": numbers / 2})
+    people = people.assign(end=people["start"] + 5, frames=20, pid=numbers // 3)
+    people.loc[::2, "camera"] = "c2"
+    vectors = rng.normal(size=(60, 256))
     pairs = {"made up": (rng.beta(2, 8, 500), rng.beta(6, 5, 100_000))}
     return {
         "thresholds": model_panels.thresholds(pairs),
         "toys": model_panels.toys(),
         "planner": collection_panels.planner(),
         "labeller": collection_panels.Labeller(tracks, crops),
+        "browser": demonstration_panels.Browser(people, vectors, list(crops.values())[:60], None),
     }
 
 

@@ -15,7 +15,9 @@ import test_browser
 from benchmarks import latency
 from reidlib.collection import camera_plots
 from reidlib.collection import panels as collection_panels
-from reidlib.model import losses, toy, verification
+from reidlib.demonstration import panels as demonstration_panels
+from reidlib.demonstration import plots
+from reidlib.model import distances, losses, toy, verification
 from reidlib.model import panels as model_panels
 
 browser, lab, page = test_browser.browser, test_browser.lab, test_browser.page
@@ -32,6 +34,24 @@ TRACKS = pd.DataFrame(
 CROPS = {row: np.full((64, 32, 3), row % 255, np.uint8) for row in range(0, 280, 7)}
 
 
+def sought():
+    """Twelve people, each in two of three cameras, and a box on nobody; vectors and pictures."""
+    rng, rows = np.random.default_rng(1), []
+    for pid in range(1, 13):
+        for seen in (0, 1):
+            start = float(rng.uniform(0, 50))
+            rows.append((f"c{1 + (pid + seen) % 3}", start, start + 5, 20 + seen, pid, pid))
+    rows.append(("c1", 1.0, 2.0, 5, 13, -1))
+    columns = ["camera", "start", "end", "frames", "identity", "pid"]
+    people = rng.normal(size=(14, 16))
+    vectors = people[[row[4] for row in rows]] + rng.normal(0, 0.7, (len(rows), 16))
+    pictures = list(rng.integers(0, 255, (len(rows), 128, 64, 3), np.uint8))
+    return pd.DataFrame(rows, columns=columns), distances.unit(vectors), pictures
+
+
+SOUGHT = sought()
+
+
 @pytest.fixture(scope="module")
 def made():
     """The panels that the tests look at, name to panel."""
@@ -40,6 +60,7 @@ def made():
         "toys": model_panels.toys(),
         "planner": collection_panels.planner(),
         "labeller": collection_panels.Labeller(TRACKS, CROPS),
+        "browser": demonstration_panels.Browser(*SOUGHT, None, claim=0.6),
     }
 
 
@@ -73,7 +94,7 @@ def put(panel, name, value):
         field.fill(str(value))
 
 
-@pytest.fixture(params=["thresholds", "toys", "planner", "labeller"])
+@pytest.fixture(params=["thresholds", "toys", "planner", "labeller", "browser"])
 def every(request, page, site):
     """Every panel, one after the other."""
     return opened(page, site, request.param)
@@ -255,6 +276,41 @@ def test_a_bar_dragged_on_another_merges_or_says_why_not(page, site):
     assert "merge 1 3" in said(panel) and len(heights(panel)) == 14
     dragged(15, 2)
     assert "two places at once in frame 10, 11" in said(panel) and len(heights(panel)) == 14
+
+
+@pytest.mark.parametrize("query, claim, elsewhere", [(0, 0.6, True), (7, 0.9, False), (24, 1, 1)])
+def test_the_query_browser_ranks_as_the_library_does(query, claim, elsewhere, page, site):
+    panel = opened(page, site, "browser")
+    table = SOUGHT[0]
+    panel.locator("[data-name=query] select").select_option(
+        f"person {table.identity[query]}: {table.camera[query]}, {table.start[query]:.0f} to "
+        f"{table.end[query]:.0f} s"
+    )
+    put(panel, "claim", claim)
+    panel.locator("[data-name=elsewhere] input").set_checked(bool(elsewhere))
+    figure, sentence = plots.search(*SOUGHT, query, claim, elsewhere)
+    assert said(panel) == sentence
+    cards = panel.locator(".ranking button span").all_inner_texts()[1:]
+    expected = [ax.get_title() for ax in figure.axes[1:]]
+    assert [card.split("\n")[0] for card in cards] == [title for title in expected if title]
+    faded = panel.locator(".ranking .faded").count()
+    claimed = int(re.search(r"claims (\d+)", sentence)[1])
+    assert faded == max(0, len(cards) - claimed)
+
+
+def test_the_query_browser_by_faces_ranking_and_matrix(page, site):
+    panel = opened(page, site, "browser")
+    chosen = panel.locator("[data-name=query] select")
+    panel.locator(".faces button").nth(4).click()
+    assert chosen.input_value().startswith("person 5:")
+    first = panel.locator(".ranking button span").nth(1).inner_text().split("\n")[1]
+    panel.locator(".ranking button").nth(1).click()
+    assert panel.locator(".ranking .asked span").inner_text().split("\n")[1] == first
+    panel.locator("canvas").click(position={"x": 40, "y": 100})
+    label = panel.locator("canvas").get_attribute("aria-label")
+    assert re.search(r"c1, \d+ s and c1, \d+ s: distance \d\.\d\d", label)
+    page.keyboard.press("ArrowRight")
+    assert panel.locator("canvas").get_attribute("aria-label") != label
 
 
 def test_in_jupyterlab_the_kernel_learns_what_the_hand_did(page, lab):

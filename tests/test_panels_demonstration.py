@@ -51,18 +51,22 @@ def flat(images):
     return distances.unit(np.asarray(images, np.float32).mean(axis=(1, 2))[:, [0, 1, 2, 0, 1]])
 
 
-def test_browser_survives_every_control(tracklets, vectors, faces):
+def test_browser_begins_with_the_longest_track_of_the_first_person(tracklets, vectors, faces):
     browser = panels.Browser(tracklets, vectors, faces, flat)
-    assert sweep(browser.panel) > 20
+    assert browser.state["query"] == 0
+    later = tracklets.assign(frames=[1, 70, 10, 40, 30, 12, 6])
+    assert panels.Browser(later, vectors, faces, flat).state["query"] == 3
 
 
-def test_a_click_asks_for_the_longest_track_of_a_person(tracklets, vectors, faces):
+def test_browser_explains_the_match_that_it_is_asked_about(tracklets, vectors, faces):
     browser = panels.Browser(tracklets, vectors, faces, flat)
-    assert list(browser.buttons) == [1, 2, 3, 4]
-    browser.buttons[2].click()
-    assert browser.panel.controls["query"].value == 1
-    browser.buttons[1].click()
-    assert browser.panel.controls["query"].value == 0
+    assert browser.reply == {}
+    browser.state = browser.state | {"query": 1, "why": 2}
+    assert browser.ranked().tolist()[:2] == [4, 5]  # the same person, twice in the other camera
+    assert browser.reply["query"] == 1 and browser.reply["match"] == 5
+    assert len(browser.reply["pictures"]) == 2
+    browser.state = browser.state | {"why": 9}  # so many are not there
+    assert browser.reply["match"] == 5
 
 
 def test_the_sentence_counts_claims_and_what_was_missed(tracklets, vectors, faces):

@@ -8,62 +8,67 @@ import cv2
 import ipywidgets
 import numpy as np
 import pandas as pd
+import traitlets
 
-from reidlib.demonstration import labelling, matching, plots
+from reidlib.demonstration import labelling, matching, plots, saliency
+from reidlib.live import Live, jpeg, pack
+from reidlib.model import distances
 from reidlib.panel import Panel, keys
 from reidlib.words import counted
 
 
-class Browser(ipywidgets.VBox):
+class Browser(Live):
     """Click a person: the most similar tracks elsewhere appear, right and wrong ones marked.
 
-    `tracklets`, `vectors` and `pictures` are as for `demonstration.search`; `tracklets` also has
-    the column identity. `extractor` explains matches. `panel` holds the controls and the figure,
-    `buttons` a button a person, which chooses the longest of that person's tracks.
+    `tracklets`, `vectors` and `pictures` are as for `plots.search`; `tracklets` also has the
+    columns end, frames and identity. `extractor` explains matches, with None none is explained.
     """
+
+    reply = traitlets.Dict().tag(sync=True)  # query, match and their tinted pictures
 
     def __init__(
         self,
         tracklets: pd.DataFrame,
         vectors: np.ndarray,
         pictures: Sequence[np.ndarray],
-        extractor: Callable,
+        extractor: Callable | None,
         claim: float = 0.5,
     ):
-        def draw(query: int, claim: float, elsewhere: bool, why: int):
-            explained = (why, extractor) if why else None
-            return plots.search(tracklets, vectors, pictures, query, claim, elsewhere, explained)
+        self.vectors, self.pictures, self.extractor = vectors, pictures, extractor
+        columns = ["camera", "start", "end", "frames", "identity", "pid"]
+        data = tracklets[columns].to_dict("list") | {"shown": plots.SHOWN}
+        data["vectors"] = pack(distances.unit(vectors).astype(np.float32))
+        data["pictures"] = [jpeg(picture, 128) for picture in pictures]
+        data["bound"] = extractor is not None
+        first = tracklets["identity"] == tracklets["identity"].min()
+        query = int(np.flatnonzero(first)[np.argmax(tracklets["frames"][first])])
+        state = {"query": query, "claim": claim, "elsewhere": True, "why": 0, "match": -1}
+        super().__init__("demonstration/browser.js", data, **state)
+        self.observe(lambda change: self.explain(), "state")
 
-        longest = tracklets.sort_values("frames").groupby("identity").tail(1)
-        chosen = {row.identity: row.Index for row in longest.sort_values("identity").itertuples()}
-        names = [
-            (f"person {row.identity}: {row.camera}, {row.start:.0f} to {row.end:.0f} s", row.Index)
-            for row in tracklets.sort_values(["identity", "start"]).itertuples()
+    def explain(self) -> None:
+        """Tint the query and the match that the browser asks about by `saliency.importance`."""
+        query, rank, others = self.state["query"], self.state["why"], self.ranked()
+        if not 0 < rank <= len(others) or self.extractor is None:
+            return
+        match = int(others[rank - 1])
+        tinted = [
+            plots.heat(
+                self.pictures[one],
+                saliency.importance(self.extractor, self.pictures[one], self.vectors[other]),
+            )
+            for one, other in ((query, match), (match, query))
         ]
-        self.panel = Panel(
-            draw,
-            live=False,
-            query=ipywidgets.Dropdown(options=names, value=chosen[min(chosen)]),
-            claim=ipywidgets.FloatSlider(claim, min=0.0, max=1.2, step=0.05),
-            elsewhere=ipywidgets.Checkbox(True, description="other cameras only"),
-            why=ipywidgets.Dropdown(
-                options=[("–", 0), *((f"rank {n}", n) for n in range(1, 10))],
-                description="explain match",
-            ),
-        )
-        self.buttons, cards = {}, []
-        for person, row in chosen.items():
-            face = ipywidgets.Image(value=_jpeg(pictures[row]), format="jpeg", width=44)
-            button = ipywidgets.Button(description=str(person), layout={"width": "44px"})
-            button.on_click(lambda _, row=row: self.ask(row))
-            self.buttons[person] = button
-            cards.append(ipywidgets.VBox([face, button]))
-        strip = ipywidgets.Box(cards, layout=ipywidgets.Layout(flex_flow="row wrap"))
-        super().__init__([strip, self.panel])
+        pictures = [jpeg(picture, 128) for picture in tinted]
+        self.reply = {"query": query, "match": match, "pictures": pictures}
 
-    def ask(self, row: int) -> None:
-        """Make a row of the tracklets the query."""
-        self.panel.controls["query"].value = row
+    def ranked(self) -> np.ndarray:
+        """Return the rows that the browser ranks for its query, the nearest first."""
+        camera, query = np.array(self.data["camera"]), self.state["query"]
+        out = self.state["elsewhere"] & (camera == camera[query])
+        others = np.flatnonzero(~out & (np.arange(len(camera)) != query))
+        away = distances.distances(self.vectors[[query]], self.vectors[others])[0]
+        return others[np.argsort(away, kind="stable")]
 
 
 def linking(
