@@ -34,15 +34,22 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</ti
 <link rel="icon" href="data:,"><body data-theme="light"><main><h1>{name}</h1>
 <div class="panel" data-module="module.js" data-data="data.json">a note</div></main>
 <script type="module" src="../panels.js"></script></body></html>"""
-# After the next frame's callbacks comes its painting, and after that the message.
+# What is posted at once comes when the panel has done its work. After the next frame's callbacks
+# comes its painting, and after that the other message.
 PROBE = """() => {
+    const after = (act) => {
+        const channel = new MessageChannel();
+        channel.port1.onmessage = act;
+        channel.port2.postMessage(0);
+    };
     window.took = [];
-    for (const kind of ["pointermove", "keydown", "input", "change"])
-        addEventListener(kind, (event) => requestAnimationFrame(() => {
-            const channel = new MessageChannel();
-            channel.port1.onmessage = () => took.push(performance.now() - event.timeStamp);
-            channel.port2.postMessage(0);
-        }), true);
+    window.worked = [];
+    const kinds = ["pointermove", "keydown", "input", "change"];
+    for (const kind of kinds) addEventListener(kind, (event) => {
+        const begun = performance.now();
+        after(() => worked.push(performance.now() - begun));
+        requestAnimationFrame(() => after(() => took.push(performance.now() - event.timeStamp)));
+    }, true);
 }"""
 
 
@@ -98,7 +105,7 @@ def press(page, grip, steps: int = 42) -> None:
 
 def times(page, act: Callable[[], None]) -> list[float]:
     """Return the milliseconds from each input of `act` to its painted frame."""
-    page.evaluate("window.took = []")
+    page.evaluate("window.took = []; window.worked = []")
     act()
     page.wait_for_timeout(200)
     return page.evaluate("took")
@@ -136,11 +143,12 @@ def measure(page, where: str) -> None:
     for panel in page.locator(".reid").all():
         name = panel.get_attribute("aria-label")
         grips = panel.locator("[role=slider]").all()
-        for grip in {grips[0]: 1, grips[1]: 1, grips[-1]: 1}:
+        for grip in dict.fromkeys([*grips[:2], grips[-1]]):
             for how, act in (("mouse", drag), ("keys", press)):
                 took = times(page, functools.partial(act, page, grip))
+                work = statistics.median(page.evaluate("worked"))
                 label = grip.get_attribute("aria-label")
-                print(f"| {where} | {name} | {label}, {how} | {len(took)} "
+                print(f"| {where} | {name} | {label}, {how} | {len(took)} | {work:.1f} "
                       f"| {statistics.median(took):.1f} | {max(took):.1f} |")  # fmt: skip
 
 
@@ -150,7 +158,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lab", help="address of a JupyterLab with a notebook of panels that ran")
     arguments = parser.parse_args()
-    print("| where | panel | moved | inputs | median, ms | worst, ms |\n|---|---|---|---|---|---|")
+    print(
+        "load average", *(f"{load:.1f}" for load in os.getloadavg()), "on", os.cpu_count(), "cores"
+    )
+    print("| where | panel | moved | inputs | own work, ms | median, ms | worst, ms |")
+    print("|---|---|---|---|---|---|---|")
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -158,6 +170,8 @@ def main() -> None:
             page.goto(arguments.lab)
             page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady")
             page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+            page.locator(".reid").first.wait_for(timeout=120_000)
+            page.wait_for_timeout(3000)  # so that all have come
             measure(page, "JupyterLab")
             return
         for name, panel in examples().items():
