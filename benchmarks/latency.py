@@ -168,9 +168,12 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         if arguments.lab:
             page.goto(arguments.lab)
-            page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady")
+            kernel = (
+                "window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.session?.kernel"
+            )
+            page.wait_for_function(f"{kernel}?.status === 'idle'", timeout=120_000)
             page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-            page.locator(".reid").first.wait_for(timeout=120_000)
+            page.locator(".reid").first.wait_for(timeout=240_000)
             page.wait_for_timeout(3000)  # so that all have come
             measure(page, "JupyterLab")
             return

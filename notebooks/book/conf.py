@@ -44,7 +44,7 @@ html_theme = "furo"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["book.css"]
-html_js_files = [("panels.js", {"type": "module"})]
+html_js_files = [(name, {"type": "module"}) for name in ("panels.js", "access.js")]
 html_use_index = html_copy_source = html_show_sphinx = html_show_copyright = False
 html_math_renderer = "mathml"
 html_additional_pages = {"index": "redirect.html"}

@@ -116,7 +116,7 @@ function render({ model, el }) {
   const strips = [0, 1].map(() => html("figure", { class: "strip" }));
   panel.root.insertBefore(html("div", {}, html("style", {}, `.reid .strip { margin: 4px 0; } .reid .strip div { display: flex; gap: 4px; overflow-x: auto; }
     .reid .strip button { padding: 0 2px; font-size: 12px; display: grid; justify-items: center; } .reid .strip img { height: 92px; }`), ...strips), panel.pictures);
-  const rows = new Set(boxes.track).size + 8; // a few may be split; more make the picture higher
+  const rows = new Set(boxes.track).size + 4; // a few may be split; more make the picture higher
   const chart = panel.chart(760, HEAD + rows * ROW + 30, "The life of every track as a bar");
   const x = (frame) => LEFT + frame / (last + 1) * (RIGHT - LEFT);
   const bars = svg("g", { tabindex: 0, role: "listbox", "aria-label": "tracks",

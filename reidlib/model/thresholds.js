@@ -76,7 +76,7 @@ function render({ model, el }) {
 
   const roc = panel.chart(W, H, "ROC curve: true against false match rate", axes({ ...place, x: rare, y: share,
     ticksX: [[1e-4, "0.01%"], [1e-3, "0.1%"], [1e-2, "1%"], [0.1, "10%"], [1, "100%"]], ticksY: percent,
-    nameX: "false match rate", nameY: "pairs found", title: "ROC curve (others in grey)" }));
+    nameX: "false match rate", nameY: "pairs found", title: "ROC curve (other methods thin)" }));
   const sought = panel.chart(W, H, "Precision against recall", axes({ ...place, x: recall, y: share,
     ticksX: percent, ticksY: percent, nameX: "recall: pairs of one person found",
     nameY: "precision", title: "Precision and recall, one match in all" }));
@@ -85,7 +85,8 @@ function render({ model, el }) {
     chart.append(path);
     return path;
   };
-  const others = methods.map(() => curve(roc, "var(--faint)", 1.5));
+  const others = methods.map(() => curve(roc, "var(--ink)", 1));
+  for (const path of others) put(path, "stroke-opacity", 0.45);
   const found = curve(roc, "var(--right)", 2.5), precise = curve(sought, "var(--third)", 2.5);
   const dot = (chart, label, move_) => {
     const node = svg("g", {}, svg("circle", { r: 15, fill: "transparent" }),
