@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COLAB_LACKS = ["ultralytics", "openvino", "av", "trackers", "anywidget"]  # all that is ever installed there
 NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
           "seaborn", "ipywidgets", "tqdm", *COLAB_LACKS]  # fmt: skip
+# What the lessons read of the bundled data.
+BUNDLED = ["cameras.json", "identities.csv", "crops", "truth", "tracks", "drafts",
+           *(f"clips/{name}.mp4" for name in ("c1_day", "c2_day", "c3_day", "c1_dusk"))]  # fmt: skip
 
 
 def missing() -> list[str]:
@@ -111,7 +114,12 @@ def start() -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     try:
-        assets.data("plaza", "cameras.json")
+        plaza = assets.data("plaza")
     except FileNotFoundError as error:
         raise RuntimeError(str(error)) from error
+    if absent := [name for name in BUNDLED if not (plaza / name).exists()]:
+        raise RuntimeError(
+            f"the data folder {plaza} lacks {', '.join(absent)}; clone the whole repository, or "
+            "set REIDLIB_DATA to its data folder"
+        )
     print(f"Ready: reidlib {reidlib.__version__}, {threads} threads, bundled data found.")

@@ -131,3 +131,12 @@ def test_the_setup_cell_fetches_the_course_once_and_only_on_colab(monkeypatch, n
     assert there == (where != "elsewhere")
     for command in ran:
         assert command[:2] == ["git", "clone"] and command[-1] == "/content/course"
+
+
+def test_a_data_folder_with_files_missing_is_not_called_ready(monkeypatch, tmp_path):
+    """A copy that stopped half-way has its first files; a lesson would fail in its middle."""
+    (tmp_path / "plaza" / "crops").mkdir(parents=True)
+    (tmp_path / "plaza" / "cameras.json").write_text("{}")
+    monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
+    with pytest.raises(RuntimeError, match="lacks identities.csv, truth.*c1_day.*REIDLIB_DATA"):
+        course.start()
