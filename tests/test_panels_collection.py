@@ -69,6 +69,14 @@ def test_thresholds_judge_anew(clip):
     assert "noise: reject" in panel.message.value and "blurred" in panel.message.value
 
 
+def test_thresholds_begin_where_the_library_does(clip):
+    """A slider whose range ends below its value would change it without a word."""
+    values = panels.thresholds({"noise": quality.report(clip, every=1)}).values()
+    default = quality.Thresholds()
+    shown = {name: getattr(default, name) for name in values if name != "clip"}
+    assert {name: values[name] for name in shown} == shown
+
+
 def test_bench_survives_every_control(images):
     panel = panels.bench({"one": images[0][:, :48], "two": images[1]})
     assert sweep(panel) > 30

@@ -49,7 +49,7 @@ def thresholds(reports: Mapping[str, quality.Report]) -> Panel:
         sharpness=slider("sharpness", 1.0, 0.02),
         brightness=ipywidgets.FloatRangeSlider(value=default.brightness, min=0.0, max=255.0),
         contrast=slider("contrast", 80.0, 1.0),
-        change=slider("change", 1.0, 0.01),
+        change=slider("change", 12.0, 0.1),
         person_height=slider("person_height", 250.0, 2.0),
         failing=slider("failing", 1.0, 0.05),
     )
