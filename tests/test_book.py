@@ -79,6 +79,19 @@ def test_a_notebook_is_in_the_contents_with_all_its_figures(book, notebook):
     assert "widget-view" not in page.text and "Run this cell to use it" not in page.text
 
 
+def test_panels_find_their_module_and_data_beside_the_page(book):
+    pages, folder = book
+    found = set()
+    for path, page in pages.items():
+        for module, data in re.findall(r'data-module="(.+?)" data-data="(.+?)"', page.text):
+            assert "export default" in (path.parent / module).read_text("utf-8")
+            record = json.loads((path.parent / data).read_text("utf-8"))
+            assert record["module"].replace("/", "-") == Path(module).name and record["data"]
+            found.add(Path(data).name)
+    recorded = (ROOT / "notebooks" / "book" / "panels").glob("*.json")
+    assert found == {path.name for path in recorded} and len(found) >= 5
+
+
 def test_search_finds_a_term_in_its_lesson(book):
     text = (book[1] / "searchindex.js").read_text("utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").rstrip(")"))
