@@ -278,7 +278,9 @@ def test_a_bar_dragged_on_another_merges_or_says_why_not(page, site):
     assert "two places at once in frame 10, 11" in said(panel) and len(heights(panel)) == 14
 
 
-@pytest.mark.parametrize("query, claim, elsewhere", [(0, 0.6, True), (7, 0.9, False), (24, 1, 1)])
+@pytest.mark.parametrize(
+    "query, claim, elsewhere", [(0, 0.6, True), (7, 0.9, False), (24, 1.0, True)]
+)
 def test_the_query_browser_ranks_as_the_library_does(query, claim, elsewhere, page, site):
     panel = opened(page, site, "browser")
     table = SOUGHT[0]
@@ -287,7 +289,7 @@ def test_the_query_browser_ranks_as_the_library_does(query, claim, elsewhere, pa
         f"{table.end[query]:.0f} s"
     )
     put(panel, "claim", claim)
-    panel.locator("[data-name=elsewhere] input").set_checked(bool(elsewhere))
+    panel.locator("[data-name=elsewhere] input").set_checked(elsewhere)
     figure, sentence = plots.search(*SOUGHT, query, claim, elsewhere)
     assert said(panel) == sentence
     cards = panel.locator(".ranking button span").all_inner_texts()[1:]
