@@ -5,6 +5,7 @@ all rows of an addition or none; versions that hold what was deleted are removed
 """
 
 import json
+import os
 import textwrap
 import time
 import warnings
@@ -134,7 +135,7 @@ class Lance:
         about, index = self._rows.stats(), self._indexed()
         if index:
             waiting = self._rows.index_stats(index).num_unindexed_rows
-            late = waiting > max(stores.SMALL, about["num_rows"] / 4)
+            late = waiting > max(stores.SMALL, about["num_rows"] / 16)
         else:
             late = False
             if about["num_rows"] > stores.SMALL:
@@ -275,6 +276,7 @@ def _where(cameras: Sequence[str] | None, between) -> str | None:
 
 
 def _lancedb():
+    os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of what it mends by itself
     try:
         import lancedb
         import lancedb.index
