@@ -208,6 +208,38 @@ def test_images_per_camera_are_counted_on_the_bars():
         assert text in shown
 
 
+def test_a_lost_track_has_its_price_and_crops_stand_on_the_axes(crops):
+    cost = np.array([[0.62, np.nan], [0.26, 0.62]])
+    ways = {"greedy": [(1, 0)], "hungarian": [(0, 0), (1, 1)]}
+    names = ["1", "2"]
+    figure = detection_plots.cost_matrix(cost, ways, names, names, lost=1)
+    shown = texts(figure)
+    assert "greedy: 1 pair, cost 0.26\n+ 1 lost × 1 = 1.26" in shown
+    assert "hungarian: 2 pairs, cost 1.24\n+ 0 lost × 1 = 1.24" in shown
+    best = {"best": ways["hungarian"]}
+    figure = detection_plots.cost_matrix(cost, best, names, names, crops=(crops[:2], crops[2:4]))
+    image_of(figure)
+    assert [type(artist).__name__ for artist in figure.axes[0].artists] == ["AnnotationBbox"] * 4
+
+
+def test_labels_of_trajectories_keep_clear_of_each_other():
+    rows = [(f, t, 10.0 * f, 20, 10.0 * f + 20, 60 + t) for f in range(20) for t in (1, 2)]
+    table = pd.DataFrame(rows, columns=["frame", "track", "x1", "y1", "x2", "y2"])
+    figure = detection_plots.trajectories(table, np.zeros((100, 200, 3), np.uint8))
+    first, second = (np.array(text.get_position()) for text in figure.axes[0].texts)
+    assert np.linalg.norm(first - second) >= 26
+    assert (first > 14).all() and (first < [186, 86]).all()
+
+
+def test_a_ladder_has_a_row_a_rung():
+    rows = [("c1", "one", 0.5), ("c2", "one", 0.7), ("c1", "two", 0.8), ("c2", "two", 0.9)]
+    table = pd.DataFrame(rows, columns=["clip", "rung", "IDF1"]).assign(low=0.5, high=0.9)
+    figure = detection_plots.ladder(table)
+    image_of(figure)
+    assert "0.60" in texts(figure) and "0.85" in texts(figure)
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["one", "two"]
+
+
 def test_pixels_per_metre_has_levels_and_reads_off_a_value():
     distance = np.linspace(2, 40, 50)
     figure = camera_plots.pixels_per_metre(distance, {"c1": 1000 / distance}, at=10)

@@ -132,7 +132,7 @@ def cameras_from_above(
             unseen = path.loc[end - 1 : end]
             ax.plot(unseen["x"], unseen["y"], color=colour, ls=":", lw=2)
     ax.set(aspect="equal", xlabel="x, m", ylabel="y, m", title=title)
-    ax.margins(x=0.08, y=0.2)
+    ax.margins(x=0.08, y=0.28)
     return figure
 
 

@@ -40,7 +40,9 @@ def detections(
 def _draw_boxes(ax, table: pd.DataFrame, truth: pd.DataFrame | None) -> None:
     if truth is not None:
         for x1, y1, x2, y2 in truth[BOX].to_numpy():
-            ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=4.5))
+            for colour, width in ((style.INK, 5.5), ("white", 3.5)):  # seen on pale ground too
+                place = (x1, y1), x2 - x1, y2 - y1
+                ax.add_patch(Rectangle(*place, fill=False, ec=colour, lw=width))
     for x1, y1, x2, y2, score in table[[*BOX, "confidence"]].to_numpy():
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=style.ORANGE, lw=2))
         box = {"fc": style.ORANGE, "ec": "none", "pad": 0.8}
@@ -77,10 +79,12 @@ def thresholds(
 def precision_recall(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
     confidence: float | None = None,
+    low: float = 0.0,
 ) -> style.Figure:
     """Plot precision against recall; `confidence` marks the point that this threshold chooses.
 
     `curves` is a name to (recall, precision, confidence), each of shape (N,), best detection first.
+    Both axes begin at `low`.
     """
     figure, ax = style.axes(6.6, 4.8)
     for (name, curve), colour, dash in zip(curves.items(), style.SERIES, style.DASHES):
@@ -93,6 +97,7 @@ def precision_recall(
         ax.plot(recall, precision, color=colour, ls=dash, label=name)
     chosen = "" if confidence is None else f" (points: confidence at least {confidence:.2f})"
     ax.set(**PRECISION_AND_RECALL, title=f"Precision and recall{chosen}")
+    ax.set(xlim=(low, 1.01), ylim=(low, 1.02))
     ax.legend(loc="lower left")
     return figure
 
@@ -103,11 +108,14 @@ def cost_matrix(
     matches: Mapping[str, list[tuple[int, int]]],
     rows: list[str],
     columns: list[str],
+    lost: float | None = None,
+    crops: tuple[list, list] | None = None,
 ) -> style.Figure:
     """Draw a cost matrix (tracks x detections) once for each way of matching, matches outlined.
 
-    `matches` is a name (greedy, Hungarian) to (row, column) pairs; the sum of their costs is shown.
-    Forbidden pairs are infinite or NaN and left blank.
+    `matches` is a name (greedy, Hungarian) to (row, column) pairs; the sum of their costs is shown,
+    and with `lost`, the price of a track without a pair, what was really paid. Forbidden pairs are
+    infinite or NaN and left blank. `crops` are images for the rows and for the columns.
     """
     cost = np.asarray(cost, float)
     shown = np.where(np.isfinite(cost), cost, np.nan)
@@ -125,8 +133,50 @@ def cost_matrix(
         for i, j in pairs:
             ax.add_patch(Rectangle((j + 0.03, i + 0.05), 0.94, 0.9, fill=False, ec=style.RED, lw=3))
         total = sum(cost[i, j] for i, j in pairs)
-        ax.set_title(f"{name}: {len(pairs)} pairs, cost {total:.2f}", size=12, loc="center")
+        title = f"{name}: {len(pairs)} pair{'s' * (len(pairs) != 1)}, cost {total:.2f}"
+        if lost is not None:
+            alone = len(rows) - len(pairs)
+            title += f"\n+ {alone} lost × {lost:g} = {total + alone * lost:.2f}"
+        ax.set_title(title, size=12, loc="center")
         ax.set(xlabel="detections", ylabel="tracks")
+        if crops is not None:
+            _crops_beside(ax, *crops)
+    return figure
+
+
+def _crops_beside(ax, rows: list, columns: list) -> None:
+    """Put an image beside each row and below each column of a heat map, outside its labels."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    places = [((0, i + 0.5), (-62, 0)) for i in range(len(rows))]
+    places += [((j + 0.5, len(rows)), (0, -50)) for j in range(len(columns))]
+    for image, (at, beside) in zip([*rows, *columns], places):
+        picture = OffsetImage(image, zoom=44 / image.shape[0])
+        box = AnnotationBbox(
+            picture, at, beside, boxcoords="offset points", frameon=False, annotation_clip=False
+        )
+        ax.add_artist(box)
+    ax.xaxis.labelpad = 56
+    ax.yaxis.labelpad = 48
+
+
+@style.styled
+def ladder(table: pd.DataFrame, score: str = "IDF1") -> style.Figure:
+    """Draw a score of one tracker after another: a point a clip, the mean and its interval.
+
+    `table` has columns rung and clip and the score; `low` and `high` are the interval of the mean.
+    """
+    means = table.groupby("rung", sort=False)[[score, "low", "high"]].mean()
+    figure, ax = style.axes(9, 0.48 * len(means) + 1.2)
+    for row, (rung, (mean, low, high)) in enumerate(means.iterrows()):
+        clips = table[score][table["rung"] == rung]
+        ax.plot(clips, [row] * len(clips), "o", color=style.GREY, ms=5, alpha=0.7)
+        ax.plot([low, high], [row, row], color=style.BLUE, lw=5, alpha=0.5)
+        ax.plot(mean, row, "D", color=style.BLUE, ms=8, mec=style.INK)
+        ax.annotate(f"{mean:.2f}", (mean, row), (0, 9), textcoords="offset points", ha="center")
+    ax.set_yticks(range(len(means)), means.index)
+    ax.set(xlabel=score, ylim=(len(means) - 0.4, -0.8))
+    ax.set_title("Grey: one clip each; diamond and band: mean of the clips, 95 % interval")
     return figure
 
 
@@ -226,10 +276,17 @@ def trajectories(table: pd.DataFrame, image: np.ndarray) -> style.Figure:
     """
     figure, ax = style.axes(8, 8 * image.shape[0] / image.shape[1] + 0.4)
     style.show(ax, image // 2 + 110, "Where people walked", 13)
+    placed = np.zeros((0, 2))
     for track, path in table.sort_values("frame").groupby("track"):
         x, y = ((path["x1"] + path["x2"]) / 2).to_numpy(), path["y2"].to_numpy()
         ax.plot(x, y, color=style.colour(track), lw=2.5)
+        # Labels keep clear of each other and of the border: the last place on the path that does.
+        points = np.column_stack([x, y])[::-1]
+        border = np.minimum(points, image.shape[1::-1] - points).min(axis=1)
+        apart = np.linalg.norm(points[:, None] - placed, axis=2).min(axis=1, initial=np.inf)
+        spot = points[np.argmax(np.where(border > 14, np.minimum(apart, 26), -1))]
+        placed = np.vstack([placed, spot])
         box = {"boxstyle": "circle,pad=.2", "fc": "white", "ec": style.colour(track), "lw": 2}
-        ax.text(x[-1], y[-1], str(track), size=10, clip_on=True, bbox=box)
+        ax.text(*spot, str(track), size=10, ha="center", va="center", clip_on=True, bbox=box)
     ax.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0))
     return figure
