@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
+import ladder
 import numpy as np
 import pandas as pd
 
-from reidlib import boxes
-from reidlib.collection import cameras
+from reidlib import assets, boxes
+from reidlib.collection import cameras, formats
+from reidlib.detection import scores
 from reidlib.detection.association import assign
 
 
@@ -205,6 +207,21 @@ def check_02_switches(count: Callable) -> str | None:
         given = count(list(tracks))
         if given != right:
             return f"{list(tracks)} has {right} switches, you count {given}."
+    return None
+
+
+@check
+def check_02_capstone(follow: Callable) -> str | None:
+    clip = "c2_day"
+    tracks = follow(ladder.stored(clip), ladder.SIZE, ladder.FPS)
+    if tracks is None:
+        return "follow() returns None; return a table of tracks."
+    truth = formats.read_mot(assets.data("plaza", "truth", f"{clip}.txt"))
+    reached = float(scores.evaluate(truth, tracks).IDF1)
+    known = pd.read_csv(ladder.FILE).set_index(["clip", "rung"]).IDF1
+    bar = known[clip, "grown boxes, heights"]
+    if reached <= bar:
+        return f"IDF1 is {reached:.3f} on camera 2; the course's tracker has {bar:.3f} there."
     return None
 
 

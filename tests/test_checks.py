@@ -11,8 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "notebooks"))
 import checks
 
-from reidlib import boxes
-from reidlib.collection import privacy
+from reidlib import assets, boxes
+from reidlib.collection import formats, privacy
 
 ALL = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
 
@@ -99,6 +99,15 @@ def test_lesson_02_predicts_and_counts():
     assert not checks.check_02_predict(lambda history, frame: history[-1][1])
     assert checks.check_02_switches(switches)
     assert not checks.check_02_switches(lambda tracks: len(set(tracks)) - 1)
+
+
+def test_lesson_02_the_capstone_asks_for_more_than_the_course_has(capsys):
+    truth = formats.read_mot(assets.data("plaza", "truth", "c2_day.txt"))
+    assert checks.check_02_capstone(lambda detections, size, fps: truth)
+    renewed = truth.assign(track=1000 * truth.track + truth.frame // 25)
+    assert not checks.check_02_capstone(lambda detections, size, fps: renewed)
+    said = capsys.readouterr().out
+    assert "the course's tracker has 0.631 there" in said
 
 
 def test_lesson_01_wants_the_whole_first_clip_deleted(capsys):
