@@ -22,7 +22,7 @@ from reidlib.demonstration import stores
 NAME = "tracks"  # of the table
 PROBES = 64  # lists that a search looks through
 PARTS = 100  # small additions, after which the table is put in order
-PASSED = timedelta(hours=1)  # that long a search may still read the version that it began with
+PASSED = timedelta(minutes=1)  # that long a search may still read the version that it began with
 MARK = b"reidlib"  # under which the table's schema notes the network
 ORDER = "_added"  # the column that says when a row was added, in ns; no two of a writer are equal
 OURS = {"query", "rank", "score", "distance", "vector", ORDER, "_distance"}

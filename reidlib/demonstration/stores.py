@@ -11,7 +11,7 @@ from reidlib.demonstration import provenance
 from reidlib.features import vectors as files
 from reidlib.model import distances
 
-BLOCK = 16_384  # vectors that are read from a file at a time
+BLOCK = 16_384  # vectors that a query is compared with at a time
 SMALL = 40_000  # vectors; among so few, to compare with every one is as fast as an index
 LISTS = 1024  # into which an index divides its vectors; the lists nearest to a query are searched
 MORE = 10  # times as many candidates as hits are asked of an index, and compared anew
@@ -109,15 +109,14 @@ def chosen(table: pd.DataFrame, cameras: Sequence[str] | None, between) -> np.nd
 def nearest(query: np.ndarray, vectors, k: int, rows: np.ndarray | None = None):
     """Return rows and cosine distances, (Q, k) each, of the nearest of `vectors` (N, D).
 
-    The vectors may lie in a file, of which a block at a time is read; `rows`, ascending, are those
+    A block at a time is read, from memory or from a file; `rows`, ascending, are those
     that count. Equal distances rank by row; where there are fewer than `k`, row -1 is at inf.
     """
     total = len(vectors) if rows is None else len(rows)
     best = np.full((len(query), k), -1)
     closest = np.full((len(query), k), np.inf, np.float32)
-    block = total if isinstance(vectors, np.ndarray) and rows is None else BLOCK
-    for start in range(0, total, max(block, 1)):
-        part = slice(start, start + block) if rows is None else rows[start : start + block]
+    for start in range(0, total, BLOCK):
+        part = slice(start, start + BLOCK) if rows is None else rows[start : start + BLOCK]
         found, apart = distances.top(query, vectors[part], k)
         found = found + start if rows is None else part[found]
         both, indices = np.hstack([closest, apart]), np.hstack([best, found])
