@@ -241,6 +241,30 @@ def test_interval_resamples_identities():
         result.interval("rank-one")
 
 
+def test_a_paired_interval_draws_the_same_people_for_both():
+    rng = np.random.default_rng(0)
+    pids, gallery_pids = np.repeat(np.arange(1, 41), 3), np.repeat(np.arange(1, 41), 2)
+    labels = pids, np.ones(120, int), gallery_pids, np.full(80, 2)
+    same = pids[:, None] == gallery_pids
+    hard = rng.normal(0, 0.5, 41)[pids][:, None]  # some people are hard for everybody
+    noise = rng.normal(0, 0.4, same.shape)
+    good = ranking.evaluate_distances(noise - same * (1.25 + hard), *labels)
+    bad = ranking.evaluate_distances(noise - same * (1.15 + hard), *labels)
+    low, high = good.difference(bad)
+    assert 0 < low < good.mAP - bad.mAP < high
+    alone = [result.interval("mAP") for result in (good, bad)]
+    assert alone[0][0] < alone[1][1]  # the intervals of the two scores overlap
+    assert high - low < 0.5 * (alone[0][1] - alone[0][0])
+    assert good.difference(good) == good.difference(good, "rank5") == (0, 0)
+    mirrored = bad.difference(good)
+    np.testing.assert_allclose(mirrored, (-high, -low))
+    fewer = ranking.evaluate_distances(noise[:60], pids[:60], labels[1][:60], *labels[2:])
+    with pytest.raises(ValueError, match="of 120 and 60 queries"):
+        good.difference(fewer)
+    with pytest.raises(ValueError, match="'mAP', 'mINP' or 'rank1'"):
+        good.difference(bad, "ap")
+
+
 def test_distances_and_top():
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(7, 4)), rng.normal(size=(30, 4))

@@ -49,28 +49,61 @@ class Result:
 
         Identities are resampled, not queries: images of one person fail together (Efron, 1979).
         """
-        if metric.startswith("rank") and metric[4:].isdigit():
-            values = (self.first <= int(metric[4:])).astype(float)
-        elif metric in ("mAP", "mINP"):
-            values = self.ap if metric == "mAP" else self.inp
-        else:
-            raise ValueError(f"metric is {metric!r}; expected 'mAP', 'mINP' or 'rank1', 'rank2' ..")
+        values, counted = self._values(metric), np.isfinite(self.ap)
+        return _bootstrap(values[counted], self.pids[counted], confidence, samples, seed)
+
+    def difference(
+        self,
+        other: "Result",
+        metric: str = "mAP",
+        confidence: float = 0.95,
+        samples: int = 1000,
+        seed: int = 0,
+    ) -> tuple[float, float]:
+        """Return the bootstrap interval of this score minus that of `other`, for the same queries.
+
+        It is paired: each draw takes the same people for both, so what makes a person hard for
+        both cancels out, and the interval is narrower than those of the two scores let expect.
+        Raises ValueError when the two rankings are not of the same queries.
+        """
         counted = np.isfinite(self.ap)
-        people, person = np.unique(self.pids[counted], return_inverse=True)
-        sums, counts = np.bincount(person, values[counted]), np.bincount(person)
-        # How often each person is drawn, when as many are drawn with repetition as there are.
-        equal = np.full(len(people), 1 / len(people))
-        draws = np.random.default_rng(seed).multinomial(len(people), equal, size=samples)
-        means = draws @ sums / (draws @ counts)
-        tail = (1 - confidence) / 2
-        low, high = np.quantile(means, [tail, 1 - tail])
-        return float(low), float(high)
+        alike = np.array_equal(self.pids, other.pids)
+        if not alike or not np.array_equal(counted, np.isfinite(other.ap)):
+            raise ValueError(
+                f"the rankings are of {len(self.pids)} and {len(other.pids)} queries, and not of "
+                "the same ones; score both with the same query and gallery tables"
+            )
+        change = (self._values(metric) - other._values(metric))[counted]
+        return _bootstrap(change, self.pids[counted], confidence, samples, seed)
+
+    def _values(self, metric: str) -> np.ndarray:
+        """Return what each query adds to a score, (Q,)."""
+        if metric.startswith("rank") and metric[4:].isdigit():
+            return (self.first <= int(metric[4:])).astype(float)
+        if metric not in ("mAP", "mINP"):
+            raise ValueError(f"metric is {metric!r}; expected 'mAP', 'mINP' or 'rank1', 'rank2' ..")
+        return self.ap if metric == "mAP" else self.inp
 
     def summary(self) -> pd.Series:
         """Return the usual numbers as one row of a table."""
         ranks = {f"rank-{k}": self.cmc[k - 1] for k in (1, 5, 10) if k <= len(self.cmc)}
         counts = {"queries": self.valid, "left out": self.skipped}
         return pd.Series({**ranks, "mAP": self.mAP, "mINP": self.mINP, **counts}, dtype=object)
+
+
+def _bootstrap(
+    values: np.ndarray, pids: np.ndarray, confidence: float, samples: int, seed: int
+) -> tuple[float, float]:
+    """Return the interval of the mean of values (Q,), drawing people with all their queries."""
+    people, person = np.unique(pids, return_inverse=True)
+    sums, counts = np.bincount(person, values), np.bincount(person)
+    # How often each person is drawn, when as many are drawn with repetition as there are.
+    equal = np.full(len(people), 1 / len(people))
+    draws = np.random.default_rng(seed).multinomial(len(people), equal, size=samples)
+    means = draws @ sums / (draws @ counts)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 class Matches(NamedTuple):
