@@ -73,6 +73,11 @@ def test_playground_survives_every_control_and_keeps_every_run(features, split):
     assert panel.table.value.count("<tr") == len(panel.runs) + 1
 
 
+def test_playground_starts_with_what_does_not_collapse(features, split):
+    panel = panels.Playground(features, split, steps=5)
+    assert panel.runs.mining.tolist() == ["all"]
+
+
 def test_playground_does_not_train_twice(features, split):
     panel = panels.Playground(features, split, steps=5)
     put(panel, optimiser="sgd")

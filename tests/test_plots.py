@@ -407,6 +407,16 @@ def test_distances_and_roc_count_errors(rng):
     assert "net: 50% found" in texts(model_plots.roc({"net": curve}, chosen=0.02))
 
 
+def test_similarities_share_one_axis_and_tell_their_medians(rng):
+    collapsed = np.full(50, 0.0002), np.full(900, 0.0004)
+    spread = rng.normal(0.25, 0.05, 50), rng.normal(1, 0.1, 900)
+    figure = model_plots.similarities({"collapsed": collapsed, "spread": spread})
+    assert {ax.get_xlim() for ax in figure.axes} == {(-1, 1.05)}
+    shown = texts(figure)
+    assert "one person: median 0.9998" in shown and "two people: median 0.9996" in shown
+    assert "one person: median 0.7" in shown
+
+
 def test_matrices_write_their_values_and_outline_the_best():
     assert "75% right" in texts(model_plots.confusion(np.array([[2, 1], [0, 1]]), ["a", "b"]))
     assert "other" in texts(model_plots.confusion(np.ones((2, 3)), ["a", "b"], ["a", "b", "other"]))

@@ -45,7 +45,7 @@ class Playground(Panel):
             backbone=ipywidgets.Dropdown(options=list(features)),
             loss=ipywidgets.Dropdown(options=["triplet", "contrastive", "margin"]),
             margin=ipywidgets.FloatSlider(0.3, min=0.0, max=1.5, step=0.1),
-            mining=ipywidgets.Dropdown(options=["hard", "semi-hard", "all"]),
+            mining=ipywidgets.Dropdown(options=["all", "semi-hard", "hard"]),  # hard may collapse
             dim=ipywidgets.Dropdown(options=[2, 8, 32, 128, 256], value=128),
             lr=ipywidgets.Dropdown(options=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2], value=1e-3),
             optimiser=ipywidgets.Dropdown(options=list(training.OPTIMISERS)),

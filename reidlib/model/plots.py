@@ -176,6 +176,30 @@ def distances(
 
 
 @style.styled
+def similarities(models: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> style.Figure:
+    """Draw how alike one person and two people are to several models, on one axis for all.
+
+    `models` maps a name to the cosine distances of pairs of one person and of pairs of two. Each
+    hill has the height 1, and a line at its median: a needle would otherwise hide the others.
+    """
+    figure, cells = style.tiles(len(models), 1, 7.4, 1.9)
+    bins = np.linspace(-1, 1, 201)
+    for ax, (name, pairs) in zip(cells, models.items()):
+        looks = (("one person", style.RIGHT, "-"), ("two people", style.WRONG, "--"))
+        for values, (kind, colour, dash) in zip(pairs, looks):
+            alike = np.clip(1 - values, -1, 1)
+            heights, _ = np.histogram(alike, bins)
+            ax.stairs(heights / heights.max(), bins, color=colour, fill=True, alpha=0.3)
+            ax.stairs(heights / heights.max(), bins, color=colour, ls=dash, lw=1.6)
+            median = np.median(alike)
+            ax.axvline(median, color=colour, ls=dash, lw=2, label=f"{kind}: median {median:.4f}")
+        ax.set(title=name, xlim=(-1, 1.05), ylim=(0, 1.7), yticks=[])
+        ax.legend(loc="upper left")
+    cells[-1].set_xlabel("similarity of a pair (cosine)")
+    return figure
+
+
+@style.styled
 def roc(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], chosen: float | None = None
 ) -> style.Figure:
