@@ -183,6 +183,54 @@ def test_lesson_03_wants_gaps_left_out_and_each_camera_for_itself():
     assert not checks.check_03_standardise(lambda v, c, *_: standardise(v, c, v, c))
 
 
+def test_lesson_04_wants_all_triplets_and_a_head_that_did_not_collapse(capsys):
+    torch = pytest.importorskip("torch")
+
+    def soft_margin(embeddings, labels, normalize=True, hard=False):
+        x = torch.nn.functional.normalize(embeddings) if normalize else embeddings
+        d, same = torch.cdist(x, x), labels[:, None] == labels
+        positive = same & ~torch.eye(len(labels), dtype=torch.bool)
+        if hard:
+            farthest = d.masked_fill(~positive, -torch.inf).amax(dim=1)
+            return torch.nn.functional.softplus(
+                farthest - d.masked_fill(same, torch.inf).amin(dim=1)
+            ).mean()
+        gap = d[:, :, None] - d[:, None, :]
+        return torch.nn.functional.softplus(gap[positive[:, :, None] & ~same[:, None, :]]).mean()
+
+    spread, collapsed = ([0.1, 0.2], [0.9, 1.0]), ([0.0002], [0.0004])
+    assert checks.check_04_soft_margin(soft_margin, spread)
+    assert not checks.check_04_soft_margin(soft_margin, collapsed)
+    assert "collapsed" in capsys.readouterr().out
+    for wrong in ({"normalize": False}, {"hard": True}):
+        assert not checks.check_04_soft_margin(lambda x, y, w=wrong: soft_margin(x, y, **w), spread)
+    capsys.readouterr()
+    assert not checks.check_04_soft_margin(lambda x, y: soft_margin(x, y).detach(), spread)
+    assert "nothing can learn" in capsys.readouterr().out
+
+
+def test_lesson_04_asks_for_another_ranking_than_the_worked_one(capsys):
+    assert checks.check_04_average_precision(2 / 3) and checks.check_04_average_precision(0.667)
+    capsys.readouterr()
+    assert not checks.check_04_average_precision(0.5)
+    assert "section 5" in capsys.readouterr().out
+    assert not checks.check_04_average_precision(0.61)
+    assert "bad box" in capsys.readouterr().out
+
+
+def test_lesson_04_takes_no_rate_from_a_handful_of_pairs(capsys):
+    def threshold_for(different, size, alarms, least=30):
+        rate = alarms / size
+        if rate * len(different) < least:
+            return None
+        return np.sort(different)[int(rate * len(different)) - 1]
+
+    assert checks.check_04_threshold(threshold_for)
+    for least in (1, 20):
+        assert not checks.check_04_threshold(lambda *given, m=least: threshold_for(*given, m))
+    assert "fewer than 30" in capsys.readouterr().out
+
+
 def test_lesson_04_wants_one_standard_error():
     def choose(table, ddof=1, power=0.5, times=1):
         runs = table.groupby("margin").mAP
