@@ -88,6 +88,14 @@ def test_marks_follow_the_truth(tracklets, vectors, faces):
     assert "4" in titles  # nobody knows who this is: no mark
 
 
+def test_what_lies_beyond_the_claim_is_marked_as_rejected(tracklets, vectors, faces):
+    figure, _ = plots.search(tracklets, vectors, faces, 1, 0.1)
+    titles = [ax.get_title() for ax in figure.axes[1:]]
+    assert titles[:3] == ["1 ✓", "2 ✓", "3 rejected"]
+    figure, _ = plots.search(tracklets, vectors, faces, 1, 0.001)
+    assert figure.axes[1].get_title() == "1 missed"
+
+
 def test_importance_finds_what_the_extractor_looks_at():
     def upper_left(images):  # red against green, in one corner only
         seen = np.asarray(images, np.float32)[:, :32, :24, :2].mean(axis=(1, 2))

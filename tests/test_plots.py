@@ -399,6 +399,15 @@ def test_junk_takes_up_no_rank(crops):
     assert "1 ✗" in shown and "junk" in shown and "2 ✓" in shown and "3" not in shown
 
 
+def test_rejections_are_drawn_as_rejections(crops):
+    marks = ["rejected", "missed", True]
+    figure = model_plots.rank_grid(crops[:1], [crops[:3]], [marks])
+    shown = texts(figure)
+    assert "1 rejected" in shown and "2 missed" in shown and "3 ✓" in shown
+    edges = [ax.spines["left"].get_linestyle() for ax in figure.axes[1:]]
+    assert edges[0] == edges[1] == ":" and edges[2] == "-"
+
+
 def test_distances_and_roc_count_errors(rng):
     same, different = np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.5, 1.0, 1.1, 1.2])
     shown = texts(model_plots.distances(same, different, threshold=0.6))
@@ -495,6 +504,29 @@ def test_people_and_saliency(crops):
     image_of(figure)
     assert "c3" in texts(figure) and "9" in texts(figure)
     image_of(demonstration_plots.saliency(crops[0], np.eye(8)[:, :4], "why"))
+
+
+def test_reasons_share_one_scale_and_show_the_partners(crops):
+    weights = np.eye(8)[:, :4], 3 * np.eye(8)[:, :4] - 1
+    partners = {"right match": (crops[1], weights[0]), "stranger": (crops[2], weights[1])}
+    figure = demonstration_plots.reasons(crops[0], partners)
+    image_of(figure)
+    assert "right match" in texts(figure) and "stranger" in texts(figure)
+    scales = [figure.axes[i].images[1].get_clim() for i in (1, 3)]
+    assert scales == [(-1, 2), (-1, 2)]
+
+
+def test_crop_matrix_has_crops_at_its_axes_and_outlines_the_truth(crops):
+    same = np.array([[False, True, False], [False, False, True]])
+    names = [f"c2: {i}" for i in range(3)]
+    figure = demonstration_plots.crop_matrix(
+        np.array([[0.9, 0.25, 0.8], [1.1, 0.5, 0.75]]), dict(zip(["c1: 0", "c1: 1"], crops)),
+        dict(zip(names, crops)), same, "who",
+    )  # fmt: skip
+    image_of(figure)
+    assert {"c1: 1", "c2: 2", "0.25"} <= set(texts(figure).split(" | "))
+    outlined = [patch.get_xy() for patch in figure.axes[5].patches]
+    assert outlined == [(1, 0), (2, 1)]
 
 
 def test_png_size_follows_dpi():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from reidlib import boxes, drawing, style
@@ -263,6 +263,66 @@ def saliency(image: np.ndarray, weight: np.ndarray, title: str = "") -> style.Fi
     return figure
 
 
+@style.styled
+def reasons(
+    image: np.ndarray, partners: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> style.Figure:
+    """Show a crop, and what makes it like each of its partners, beside them, all on one scale.
+
+    `partners` is title to (the partner's crop, the importance (h, w) for the likeness to it), which
+    is what covering a place adds to the cosine distance.
+    """
+    height, width = image.shape[:2]
+    columns = 1 + 2 * len(partners)
+    figure, cells = style.axes(1.5 * columns + 0.8, 1.5 * height / width + 0.6, 1, columns)
+    style.show(cells[0], image, "query")
+    weights = [np.asarray(weight, float) for _, weight in partners.values()]
+    look = {
+        "cmap": "viridis", "alpha": 0.6, "interpolation": "bilinear",
+        "vmin": min(weight.min() for weight in weights),
+        "vmax": max(weight.max() for weight in weights),
+        "extent": (-0.5, width - 0.5, height - 0.5, -0.5),
+    }  # fmt: skip
+    for i, (title, (crop, weight)) in enumerate(partners.items()):
+        why, partner = cells[1 + 2 * i], cells[2 + 2 * i]
+        style.show(why, image, "why")
+        drawn = why.imshow(weight, **look)
+        style.show(partner, crop, title)
+    figure.colorbar(drawn, ax=list(cells), shrink=0.9, label="cosine distance added")
+    return figure
+
+
+@style.styled
+def crop_matrix(
+    values: np.ndarray,
+    queries: Mapping[str, np.ndarray],
+    gallery: Mapping[str, np.ndarray],
+    same: np.ndarray | None = None,
+    title: str = "",
+) -> style.Figure:
+    """Draw cosine distances (N, M) between crops, which stand at the axes; dark is alike.
+
+    `queries` and `gallery` are name to crop; cells of the mask `same` (N, M) are outlined.
+    """
+    rows, columns = values.shape
+    figure = style.Figure(figsize=(0.72 * columns + 2.2, 0.98 * rows + 1.9))
+    sizes = {"height_ratios": [1.25] + [1] * rows, "width_ratios": [0.8] + [1] * columns}
+    grid = figure.add_gridspec(rows + 1, columns + 1, **sizes)
+    for i, (name, crop) in enumerate(queries.items()):
+        style.show(figure.add_subplot(grid[i + 1, 0]), crop, name, 10)
+    for j, (name, crop) in enumerate(gallery.items()):
+        style.show(figure.add_subplot(grid[0, j + 1]), crop, name, 10)
+    ax = figure.add_subplot(grid[1:, 1:])
+    empty = [""] * rows, [""] * columns
+    style.heat_map(ax, values, *empty, ".2f", "cosine distance", cmap="Blues_r")
+    for i, j in [] if same is None else np.argwhere(same):
+        box = Rectangle((j, i), 1, 1, fill=False, ec=style.RED, lw=3, clip_on=False)
+        ax.add_patch(box)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
 def heat(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return a crop (H, W, 3) tinted by `weight` (H, W): yellow matters most, blue not at all."""
     smooth = cv2.GaussianBlur(weight, (0, 0), 4)
@@ -283,9 +343,10 @@ def search(
     """Rank tracklets by their likeness to row `query`; returns the figure and a sentence.
 
     `tracklets` has columns camera, start and pid (the true person, -1 if unknown); `vectors` (N, D)
-    and `pictures` go with its rows. What is farther than `claim` (cosine distance) is faded: the
-    system would not call it the same person. `elsewhere` leaves out the query's own camera. `why`
-    is (rank, extractor): tints the query and that match by `importance` to each other.
+    and `pictures` go with its rows. What is farther than `claim` (cosine distance) is faded and
+    marked as rejected, or as missed: the system would not call it the same person. `elsewhere`
+    leaves out the query's own camera. `why` is (rank, extractor): tints the query and that match by
+    `importance` to each other.
     """
     pid, camera = tracklets["pid"].to_numpy(), tracklets["camera"].to_numpy()
     left_out = elsewhere & (camera == camera[query]) | (np.arange(len(pid)) == query)
@@ -294,6 +355,10 @@ def search(
     hits = gallery.search(vectors[[query]], len(others))
     right = [None if -1 in (pid[query], other) else other == pid[query] for other in hits["pid"]]
     claimed = (1 - hits["score"] <= claim).to_numpy()
+    marks = [
+        mark if keep or mark is None else "missed" if mark else "rejected"
+        for mark, keep in zip(right, claimed)
+    ]
     images = {row: pictures[row] for row in [query, *hits["row"][:SHOWN]]}
     for row, keep in zip(hits["row"][:SHOWN], claimed):
         if not keep:
@@ -305,7 +370,7 @@ def search(
     figure = model_plots.rank_grid(
         [images[query]],
         [[images[row] for row in hits["row"][:SHOWN]]],
-        [right[:SHOWN]],
+        [marks[:SHOWN]],
         [[f"{h.camera}, {h.start:.0f} s\n{1 - h.score:.2f}" for h in hits[:SHOWN].itertuples()]],
         [f"{camera[query]}, {tracklets['start'].iloc[query]:.0f} s"],
     )

@@ -96,7 +96,8 @@ def rank_grid(
 ) -> style.Figure:
     """Show each query and its ranked gallery; right: solid blue and ✓, wrong: dashed orange and ✗.
 
-    `right` is None where the truth is unknown, and "junk" for a picture that takes up no rank;
+    `right` is None where the truth is unknown, "junk" for a picture that takes up no rank, and
+    "rejected" or "missed" for one that a system calls nobody, rightly or not.
     `captions` is a line under each gallery picture, `names` one above each query.
     """
     columns = 1 + max(len(row) for row in ranked)
@@ -117,6 +118,8 @@ def rank_grid(
                 False: (f"{ranks[j]} ✗", style.WRONG, (0, (3, 2))),
                 None: (f"{ranks[j]}", style.GREY, "-"),
                 "junk": ("junk", style.GREY, ":"),
+                "rejected": (f"{ranks[j]} rejected", style.GREY, ":"),
+                "missed": (f"{ranks[j]} missed", style.WRONG, ":"),
             }[right[i][j]]
             style.show(ax, ranked[i][j])
             ax.set_title(above, fontsize=12, color=edge, weight="bold", loc="center")
