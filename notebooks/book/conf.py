@@ -27,7 +27,7 @@ include_patterns = [
 exclude_patterns = [".*", "build", "dist", "demo", "runs", "**/.ipynb_checkpoints"]
 CONTENTS = {
     "Lessons": ["notebooks/0*"],
-    "On your own footage": ["notebooks/OWN_FOOTAGE", "notebooks/own_footage"],
+    "On your own footage": ["notebooks/OWN_FOOTAGE", "notebooks/own_footage", "notebooks/SCALE"],
     "Solutions": ["notebooks/solutions/*"],
     "To look up": ["notebooks/GLOSSARY", "notebooks/TEACHING"],
     "Footage and weights": ["data/README", "data/weights/*", "data/generator/README"],
