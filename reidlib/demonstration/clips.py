@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -26,9 +27,12 @@ from tqdm.auto import tqdm
 import reidlib
 from reidlib import assets
 from reidlib.collection import privacy, video
-from reidlib.demonstration import pipeline, provenance
+from reidlib.demonstration import provenance
 from reidlib.detection import detectors
 from reidlib.features import extractors
+
+if TYPE_CHECKING:  # it brings all figures, for which a worker that only tracks has no use
+    from reidlib.demonstration import pipeline
 
 MENDED = (ValueError, OSError, ImportError, assets.Unavailable)  # what a user can mend
 PATIENCE = 10  # seconds in which a scheduler answers
@@ -288,7 +292,7 @@ def _connect(client_of: Callable, scheduler: str):
 
 
 def follow(
-    found: Sequence[pipeline.Clip],
+    found: Sequence["pipeline.Clip"],
     out: Path,
     detector,
     extractor,
@@ -303,6 +307,8 @@ def follow(
     `detector` and `extractor` are as from detectors.load and extractors.load, and loaded again by
     each worker; the rest is as for `run` and `pipeline.follow`. The results stay in `out`.
     """
+    from reidlib.demonstration import pipeline
+
     tasks = []
     classes = getattr(detector, "classes", None)
     names = {"detector": _far(detector.name), "features": _far(extractor.name), "classes": classes}
@@ -329,9 +335,11 @@ def follow(
 
 
 def follow_one(
-    clip: pipeline.Clip, out: Path, detector: str, classes, features: str, **options
+    clip: "pipeline.Clip", out: Path, detector: str, classes, features: str, **options
 ) -> None:
     """Follow the people of one clip, see `pipeline.follow`, and write what was found to `out`."""
+    from reidlib.demonstration import pipeline
+
     find, embed = detectors.load(detector, classes=classes), extractors.load(features)
     pipeline.follow(clip, find, embed, **options)
     write_followed(out, clip)
@@ -340,7 +348,7 @@ def follow_one(
 TABLES = ("table", "samples", "heads")  # of a clip that was followed
 
 
-def write_followed(path: Path, clip: pipeline.Clip) -> None:
+def write_followed(path: Path, clip: "pipeline.Clip") -> None:
     """Write what was found in a clip to one .npz of plain arrays."""
     arrays = {"vectors": clip.vectors, "seconds": np.float64(clip.seconds)}
     arrays["notes"] = np.array(clip.notes, str)
@@ -354,7 +362,7 @@ def write_followed(path: Path, clip: pipeline.Clip) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def read_followed(path: Path, clip: pipeline.Clip) -> None:
+def read_followed(path: Path, clip: "pipeline.Clip") -> None:
     """Fill a clip with what `write_followed` wrote."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive}
