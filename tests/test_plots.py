@@ -416,6 +416,12 @@ def test_distances_and_roc_count_errors(rng):
     assert "net: 50% found" in texts(model_plots.roc({"net": curve}, chosen=0.02))
 
 
+def test_mining_counts_strangers_from_the_farthest_partner():
+    shown = texts(model_plots.mining(np.array([0.2, 0.5]), np.array([0.4, 0.6, 0.7, 0.9]), 0.3))
+    assert "hard: 1" in shown and "semi-hard: 2" in shown and "easy: 1" in shown
+    assert "margin 0.3" in shown
+
+
 def test_similarities_share_one_axis_and_tell_their_medians(rng):
     collapsed = np.full(50, 0.0002), np.full(900, 0.0004)
     spread = rng.normal(0.25, 0.05, 50), rng.normal(1, 0.1, 900)

@@ -179,6 +179,34 @@ def distances(
 
 
 @style.styled
+def mining(to_partners: np.ndarray, to_strangers: np.ndarray, margin: float) -> style.Figure:
+    """Draw what an anchor sees: its distances to partners (P,) and to strangers (N,), on a line.
+
+    Seen from the farthest partner, strangers are hard (nearer), semi-hard (farther, within the
+    margin) or easy. The triplet of hard mining is the farthest partner and the nearest stranger.
+    """
+    figure, ax = style.axes(7.4, 3.0)
+    farthest, nearest = np.max(to_partners), np.min(to_strangers)
+    left = min(np.min(to_partners), nearest) - 0.1
+    right = max(np.max(to_strangers), farthest + margin) + 0.1
+    edges = (left, farthest, farthest + margin, right)
+    zones = ("hard", 0.22), ("semi-hard", 0.11), ("easy", 0)
+    for start, stop, (name, alpha) in zip(edges, edges[1:], zones):
+        inside = np.count_nonzero((to_strangers > start) & (to_strangers <= stop))
+        ax.axvspan(start, stop, color=style.GREY, alpha=alpha, lw=0)
+        ax.text((start + stop) / 2, 1.62, f"{name}: {inside}", ha="center", va="center")
+    ax.scatter(to_partners, np.ones(len(to_partners)), s=90, color=style.RIGHT, ec=style.INK)
+    ax.scatter(to_strangers, np.zeros(len(to_strangers)), s=60, color=style.WRONG, marker="x")
+    for place, height in ((farthest, 1), (nearest, 0)):
+        ax.plot(place, height, "o", ms=17, mfc="none", mec=style.INK, mew=2)
+    ax.axvline(farthest, color=style.INK, ls="--")
+    ax.axvline(farthest + margin, color=style.INK, ls=":")
+    ax.set(xlim=(left, right), ylim=(-0.6, 2), yticks=[0, 1], xlabel="distance from the anchor")
+    ax.set(yticklabels=["strangers", "partners"], title=f"An anchor's triplets, margin {margin:g}")
+    return figure
+
+
+@style.styled
 def similarities(models: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> style.Figure:
     """Draw how alike one person and two people are to several models, on one axis for all.
 
