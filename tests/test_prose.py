@@ -19,7 +19,8 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 import reading  # noqa: E402
 
-LESSONS = ["01_collection", "02_detection_and_tracking", "03_features", "05_demonstration"]
+LESSONS = ["01_collection", "02_detection_and_tracking", "03_features", "04_model"]
+LESSONS += ["05_demonstration"]
 NUMBER = re.compile(r"(?<![\w.])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?![\w]|\.\d)")
 # What is no claim about an output: code, addresses, formulas, years in brackets, places in a text.
 ASIDE = re.compile(
