@@ -67,7 +67,7 @@ def label(results, path):
     """Write blind pairs of a demo's results, answered by somebody who goes by the distance."""
     means, tracklets = vectors.read(results / "features.npz")
     pairs = labelling.sample_pairs(tracklets, means, 200).assign(answer="different")
-    near = labelling.measured(pairs, tracklets, means)["distance"].nsmallest(3).index
+    near = labelling.measured(pairs, tracklets, means)["distance"].nsmallest(12).index
     labelling.write(
         path, pairs.assign(answer=pairs["answer"].where(~pairs.index.isin(near), "same"))
     )
