@@ -3,6 +3,8 @@
 They are built as those in commands.py, and belong to the same program.
 """
 
+import sys
+
 from reidlib import assets
 from reidlib import command_line as cli
 from reidlib.training_commands import program, wrote
@@ -124,4 +126,7 @@ def threshold(
 
     said = labelling.decide(folder, labels, fmr, site, test)
     wrote(None if test else site)
+    if site and not test:
+        again = f"until demo --site {site} runs again; labels hold"
+        print(f"note: {folder} is linked as before {again}", file=sys.stderr)
     return said

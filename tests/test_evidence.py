@@ -166,6 +166,10 @@ def test_a_threshold_is_not_kept_by_a_handful_of_labels(results, tmp_path, capsy
     assert site.read_text() == "# mine\n"
     label(results, pairs, n=400)
     assert __main__.main([*words, "--site", str(site)]) == 0 and "value" in site.read_text()
+    note = f"note: {results} is linked as before until demo --site {site} runs again; labels hold"
+    assert note in capsys.readouterr().err.splitlines()
+    assert __main__.main([*words, "--site", str(site), "--test"]) == 0
+    assert "note:" not in capsys.readouterr().err  # nothing was kept
 
 
 def test_the_command_writes_both_pages_and_names_do_nothing(results, tmp_path, capsys):
