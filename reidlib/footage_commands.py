@@ -19,7 +19,10 @@ def site(videos: cli.SomeVideos, out: cli.SiteFile) -> str:
     assets.check_writable(out)
     found = site_file.write(out, videos)
     wrote(out)
-    clocks = "their clocks" if found.began else "no clocks: their files do not say when they begin"
+    no_clocks = "no clocks: their files do not say when they begin"
+    if len(found.cameras) == 1:
+        no_clocks = "no clock: its file does not say when it begins"
+    clocks = "their clocks" if found.began else no_clocks
     cameras = counted(len(found.cameras), "camera")
     return f"{cameras} and {clocks}; fill in the rest, then demo --site {out}"
 

@@ -144,6 +144,8 @@ def test_labels_of_one_kind_give_no_threshold(tracks):
     labels = labelling.all_pairs(tracklets, vectors, pids)
     with pytest.raises(ValueError, match="0 labelled pairs of one person and 1710 of different"):
         verification.choose_threshold(labels[~labels["same"]])
+    with pytest.raises(ValueError, match="label more pairs, in a longer recording if this one has"):
+        verification.choose_threshold(labels[~labels["same"]])
     with pytest.raises(ValueError, match="60 labelled pairs of one person and 0 of different"):
         verification.try_threshold(labels[labels["same"]], 0.5)
 

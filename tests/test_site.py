@@ -354,6 +354,12 @@ def dated(path, moment):
     return target
 
 
+def test_a_first_site_file_of_one_camera_speaks_of_one(folder, capsys):
+    status, text, err = call(capsys, "site", folder / "door.mp4", "--out", folder / "site.toml")
+    assert status == 0, err
+    assert "1 camera and no clock: its file does not say when it begins" in text
+
+
 def test_a_first_site_file_is_commented_and_works(folder, capsys, detector):
     yard = (folder / "yard.mp4").rename(folder / "the yard's #1.mp4")
     out = folder / "there" / "site.toml"

@@ -186,6 +186,6 @@ def _checked(labels: pd.DataFrame) -> pd.Series:
     if same.all() or not same.any():
         raise ValueError(
             f"{same.sum()} labelled pairs of one person and {(~same).sum()} of different people; "
-            "expected some of both: label more pairs"
+            "expected some of both: label more pairs, in a longer recording if this one has no more"
         )
     return same
