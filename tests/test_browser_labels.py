@@ -99,6 +99,27 @@ def test_fourteen_labels_at_one_a_second_survive_the_kernel(how, page, lab, tmp_
     assert not page.complaints
 
 
+def test_after_a_kernel_died_labelling_goes_on_at_the_sixth_pair(page, lab, tmp_path):
+    def say(said, shown):
+        for _ in range(5):  # a busy machine may not hear the first: nothing moves, so again
+            page.keyboard.press(said[0])
+            if until(lambda: panel.inner_text().lstrip().startswith(f"{shown} of 60"), 4):
+                return
+
+    panel, process = opened(page, lab, BLIND, tmp_path)
+    right = truth(answers(tmp_path / "pairs.csv"))
+    panel.locator("input").focus()
+    for count, said in enumerate(right[:5], 1):
+        say(said, count + 1)
+    os.kill(process, signal.SIGKILL)
+    panel, another = opened(page, lab, BLIND, tmp_path)
+    assert another != process
+    assert until(lambda: panel.inner_text().lstrip().startswith("6 of 60"))
+    panel.locator("input").focus()
+    say(right[5], 7)
+    assert answers(tmp_path / "pairs.csv")["answer"].tolist() == right[:6] + [""] * 54
+
+
 def test_what_is_typed_too_fast_never_labels_a_pair_that_was_not_seen(page, lab, tmp_path):
     """A burst of letters: each label is one that was typed while its pair was shown."""
     panel, _ = opened(page, lab, BLIND, tmp_path)
