@@ -72,12 +72,6 @@ class Exact:
     def _nearest(self, query: np.ndarray, k: int, rows: np.ndarray | None):
         return nearest(query, self.vectors, k, rows)
 
-    def keep(self, which: np.ndarray) -> None:
-        """Keep the rows that a mask (N,) marks, and forget the others."""
-        vectors, table = self.vectors[which], self.table[which]
-        self._blocks, self._tables = [], []
-        self.add(vectors, table)
-
     def save(self, path: str | Path) -> None:
         """Write `path` (.npz), a .csv and, where the network is known, a .json beside it."""
         save(self, path)

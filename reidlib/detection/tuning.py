@@ -28,15 +28,8 @@ SPACE = {
     "min_hits": (1, 5),
     "patience": (0.5, 5.0),
 }
-USUAL = {
-    "high": 0.25,
-    "iou": 0.28,
-    "buffer": 0.3,
-    "weight": 0.7,
-    "alike": 0.5,
-    "min_hits": 2,
-    "patience": 2.0,
-}  # as in `Tracker`: what a search tries first
+# The tracker's own settings: what a search tries first.
+USUAL = {name: usual for name, usual in Tracker.__init__.__kwdefaults__.items() if name in SPACE}
 
 
 class Footage(NamedTuple):

@@ -207,7 +207,7 @@ def centred(vectors, cameras, few: int = 10) -> np.ndarray:
            [ 1.,  0.],
            [-1.,  0.]])
     """
-    vectors, _ = features(vectors, vectors)
+    vectors, _ = features(vectors, vectors[:1])
     cameras = np.asarray(cameras)
     if cameras.shape != vectors.shape[:1]:
         raise ValueError(f"{len(vectors)} vectors, cameras of shape {cameras.shape}; expected (N,)")
