@@ -153,8 +153,8 @@ def _require_text(path: str | Path) -> None:
             f"{path} is a zip archive; unpack it, and give the text in it (in CVAT's MOT export "
             "gt/gt.txt)"
         )
-    binary = begins.count(b"\0") > 100  # a few are a damaged line, named when it is read
-    if binary and not begins.startswith((b"\xff\xfe", b"\xfe\xff")):
+    damaged = begins.lstrip()[:1].isdigit() and begins.count(b"\0") < 100  # its line is named later
+    if b"\0" in begins and not damaged and not begins.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is no text; expected lines frame,id,x,y,width,height,...")
 
 
