@@ -25,8 +25,8 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
     verb = "would delete" if dry_run else "deleted"
     files, rows, kept = 0, 0, []
     checks = [folder for folder in folders if not galleries.is_gallery(folder)]
-    for folder in checks:  # before anything is deleted
-        privacy.read_retention(folder)
+    # All records are read before anything is deleted.
+    days = [day for folder in checks for day in privacy.read_retention(folder)["delete_after"]]
     for folder in folders:
         if folder not in checks:
             gone = galleries.forget(folder, today, dry_run)
@@ -40,7 +40,9 @@ def forget(folders: cli.Due, on: cli.Day = None, dry_run: cli.DryRun = False) ->
     for sentence in kept:
         print(f"note: {sentence}")
     due = f"{counted(files, 'file')} and {counted(rows, 'row')} that were due on {today}"
-    return f"{verb} {due}; {len(kept)} were left"
+    later = sorted(str(day) for day in days if str(day) >= str(today))
+    first = f"; the next may be deleted after {later[0]}" if later else ""
+    return f"{verb} {due}; {len(kept)} were left{first}"
 
 
 @program.add("footage/report --labels pairs.csv --out card.html")

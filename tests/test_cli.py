@@ -653,7 +653,8 @@ def test_what_a_command_wrote_is_noted_and_forgotten(call, clip, detector, tmp_p
     (out / "mine.txt").write_text("not the command's")
     early = call("forget", out, "--on", day.date())
     assert early.out.splitlines() == [
-        f"deleted 0 files and 0 rows that were due on {day.date()}; 0 were left"
+        f"deleted 0 files and 0 rows that were due on {day.date()}; 0 were left; "
+        f"the next may be deleted after {day.date()}"
     ]
     late = day.date() + pd.Timedelta(days=1)
     dry = call("forget", out, "--on", late, "--dry-run")

@@ -77,6 +77,25 @@ def test_without_labels_nothing_is_claimed(results, tmp_path):
     assert "not good enough" in evidence.card(results, [few])["verdict"]
 
 
+def test_a_handful_of_pairs_is_no_ground_for_a_verdict(results, tmp_path):
+    content = evidence.card(results, [label(results, tmp_path / "few.csv", n=20)])
+    assert content["rates"] is not None and content["verdict"].startswith("not known")
+    assert content["missing"] == ["label 100 pairs more to begin with"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [("same", "false non-match rate"), ("different", "false match rate")],
+)
+def test_labels_of_one_kind_tell_one_rate(results, tmp_path, answer, said):
+    pairs = labelling.read(label(results, tmp_path / "all.csv"))
+    labelling.write(tmp_path / "half.csv", pairs.assign(answer=answer))
+    content = evidence.card(results, [tmp_path / "half.csv"])
+    assert content["rates"] is None
+    rate = re.search(said + r" ([\d.]+)% \(([\d.]+)% to ([\d.]+)%", content["no_rates"])
+    assert float(rate[2]) <= float(rate[1]) <= float(rate[3])
+
+
 def rates(fmr, interval):
     return verification.Rates(0.5, fmr, interval, 0.1, (0.0, 0.2), 300, 60)
 

@@ -23,12 +23,14 @@ from reidlib.words import counted
 COUNT_WITHIN = 0.25  # of the number of people, to either side
 WRONG_NAMES = 0.05  # in searches for somebody among all tracks
 BEGIN_WITH = 120  # pairs to label where nobody has
+LEAST = 30  # labelled pairs, or all there are, before anything is called good enough
 RULES = (
     f"Good enough to count: the 95 % interval of the number of people reaches at most "
     f"{COUNT_WITHIN:.0%} of it to either side.",
     f"Good enough to say who one is: the upper end of the false match rate, times the other tracks "
     f"among which one is looked for, is at most {WRONG_NAMES:.0%}.",
-    "Without labels by a person who did not see the distances, neither is said.",
+    f"Without {LEAST} labelled pairs, or all there are, by a person who did not see the distances, "
+    "neither is said.",
 )
 
 
@@ -50,7 +52,8 @@ def card(folder: str | Path, answers: Sequence[str | Path] = ()) -> dict:
     rates, no_rates = _rates(labels, found["settings"]["link threshold"])
     answered = int((given[0]["answer"] != "").sum()) if given else 0
     usable, left = 0 if labels is None else len(labels), max(len(pairs) - answered, 0)
-    missing = _missing(people, rates, usable, len(tracklets), left)
+    enough = usable >= LEAST or left == 0
+    missing = _missing(people, rates if enough else None, usable, len(tracklets), left)
     return {
         "folder": folder.resolve().name,
         "made": found["made"],
@@ -66,7 +69,7 @@ def card(folder: str | Path, answers: Sequence[str | Path] = ()) -> dict:
         "visitors": counts.visitors(tracklets),
         "broke": _broke(folder, found, tracklets, vectors),
         "limits": counts.LIMITS,
-        "verdict": verdict(people, rates, len(tracklets)),
+        "verdict": verdict(people, rates if enough else None, len(tracklets)),
         "rules": RULES,
         "missing": missing,
     }
@@ -108,7 +111,17 @@ def _rates(labels: pd.DataFrame | None, threshold) -> tuple[verification.Rates |
     try:
         return verification.try_threshold(labels, threshold), ""
     except ValueError as error:
-        return None, str(error)
+        return None, f"{error}. {_half(labels, threshold)}"
+
+
+def _half(labels: pd.DataFrame, threshold: float) -> str:
+    """Return in words the one rate that labels tell which are all of one kind."""
+    one_person = bool(labels["same"].iloc[0])
+    matches = labels["distance"].to_numpy() <= threshold
+    rate, (low, high) = verification.error_rate(matches != one_person, labels)
+    name, kind = ("non-match", "one person") if one_person else ("match", "different people")
+    pairs = f"{counted(len(labels), 'pair')} of {kind}"
+    return f"What can be told: false {name} rate {rate:.1%} ({low:.1%} to {high:.1%}, {pairs})"
 
 
 def _weights(folder: Path) -> dict[str, str]:
