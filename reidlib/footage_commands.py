@@ -83,7 +83,9 @@ def demo(
     wrote(out / "report.html", out / "metrics.json")
     if known is not None:
         day = datetime.date.today() + datetime.timedelta(keep)
-        print(f"added {search.remember(out, known, day)} tracks to {gallery}")
+        added, struck = search.remember(out, known, day)
+        instead = f" in place of {struck} that these results had there" if struck else ""
+        print(f"added {counted(added, 'track')} to {gallery}{instead}")
         if galleries.is_file(gallery):
             known.save(gallery)
     cameras, shared = len(found["cameras"]), found["people in several cameras"]

@@ -203,10 +203,20 @@ class Lance:
         due = f"CAST(delete_after AS DATE) < DATE '{pd.Timestamp(today).date()}'"
         if "consent" in self._columns:
             due += " OR consent IN ('refused', 'withdrawn')"
+        return self._delete(due, dry_run)
+
+    def strike(self, results: str) -> int:
+        """Take out the tracks of a folder of results, and return how many there were."""
+        if self._rows is None or "results" not in self._columns:
+            return 0
+        return self._delete(f"results = {_quoted(results)}")
+
+    def _delete(self, where: str, dry_run: bool = False) -> int:
+        """Delete the rows of a filter for good, and return how many they are."""
         with self._explained():
-            count = self._rows.count_rows(due)
+            count = self._rows.count_rows(where)
             if count and not dry_run:
-                self._rows.delete(due)
+                self._rows.delete(where)
                 self._purge()
         return count
 
@@ -264,12 +274,17 @@ def _matrix(found) -> np.ndarray:
     return column.flatten().to_numpy().reshape(len(found), column.type.list_size)
 
 
+def _quoted(text: str) -> str:
+    """Return a text as SQL writes it."""
+    return "'{}'".format(str(text).replace("'", "''"))
+
+
 def _where(cameras: Sequence[str] | None, between) -> str | None:
     """Return a filter as SQL; None for all rows."""
     parts = []
     if cameras is not None:
-        quoted = ["'{}'".format(str(name).replace("'", "''")) for name in cameras]
-        parts.append(f"camera IN ({', '.join(quoted)})" if quoted else "false")
+        quoted = ", ".join(map(_quoted, cameras))
+        parts.append(f"camera IN ({quoted})" if quoted else "false")
     if between is not None:
         parts.append(f"`start` <= {float(between[1])} AND `end` >= {float(between[0])}")
     return " AND ".join(parts) or None

@@ -60,11 +60,13 @@ class Results:
         return formats.read_mot(path) if path.is_file() else pd.DataFrame(columns=["track"])
 
 
-def remember(folder: str | Path, store, delete_after: date) -> int:
-    """Add the tracks that demo wrote to a folder to a gallery's store; return how many.
+def remember(folder: str | Path, store, delete_after: date) -> tuple[int, int]:
+    """Add the tracks that demo wrote to a folder to a gallery's store.
 
-    A row notes the folder, and the day to forget it. Where the site file says when the recording
-    began, start and end become seconds since 1970, so that days follow each other.
+    Those that it had from an earlier run to the same folder, which is gone, are taken out. Returns
+    how many were added and taken out. A row notes the folder, and the day to forget it. Where the
+    site file says when the recording began, start and end become seconds since 1970, so that days
+    follow each other.
     """
     results = read(folder)
     began = results.made.get("began")
@@ -74,13 +76,13 @@ def remember(folder: str | Path, store, delete_after: date) -> int:
         zero = (moment - datetime(1970, 1, 1)).total_seconds()
     table = results.tracks[["camera", "track", "start", "end", "identity"]].astype({"camera": str})
     table = table.assign(start=table["start"] + zero, end=table["end"] + zero)
-    table = table.assign(
-        results=str(Path(folder).absolute()), delete_after=delete_after.isoformat()
-    )
+    place = str(Path(folder).absolute())
+    table = table.assign(results=place, delete_after=delete_after.isoformat())
     gallery = matching.Gallery()
     gallery.store = store
+    struck = store.strike(place)
     gallery.add(results.vectors, table)
-    return len(table)
+    return len(table), struck
 
 
 def _in_gallery(place: str | Path) -> Results:

@@ -55,6 +55,20 @@ class Exact:
         self._blocks.append(vectors)
         self._tables.append(table.reset_index(drop=True))
 
+    def keep(self, which: np.ndarray) -> None:
+        """Keep the rows that a mask (N,) marks."""
+        self._blocks, table = [self.vectors[which]], self.table[which]
+        self._tables = [table.reset_index(drop=True)]
+
+    def strike(self, results: str) -> int:
+        """Take out the tracks of a folder of results, and return how many there were."""
+        if "results" not in self.table:
+            return 0
+        struck = (self.table["results"] == results).to_numpy()
+        if struck.any():
+            self.keep(~struck)
+        return int(struck.sum())
+
     def first(self, count: int) -> tuple[np.ndarray, pd.DataFrame]:
         """Return the vectors (N, D) and the rows that were added first, at most `count`."""
         return self.vectors[:count], self.table[:count]
