@@ -348,7 +348,7 @@ Detector = Annotated[str | None, option("NAME", "auto, yolo11n, ..., or weights.
 Classes = Annotated[
     list[str] | None, option("NAME ...", "What the detector looks for, if not people: cat dog.")
 ]
-Features = Annotated[str | None, option("NAME", "auto, histogram, ..., or a model file.")]
+Features = Annotated[str | None, option("NAME", "auto, plaza+flip, ..., or a model file.")]
 Model = Annotated[str, option("MODEL", "A trained model, or a name as for --features.")]
 Loss = Annotated[
     Literal["triplet", "contrastive", "margin"], option("NAME", "triplet, contrastive or margin.")

@@ -12,6 +12,7 @@ import torch
 
 from reidlib import assets
 from reidlib.collection import datasets, encoding, transforms
+from reidlib.demonstration import provenance
 from reidlib.detection.streaming import VectorFile
 from reidlib.features import extractors, histograms, vectors
 from reidlib.model import distances, networks
@@ -75,6 +76,17 @@ def test_extractors_give_unit_rows(name, options):
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert extractor([]).shape == (0, extractor.dim)
     assert np.allclose(extractor(CROPS[3:5]), vectors[3:5], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tiny", "plaza", "histogram"])
+def test_a_crop_and_its_mirror_image_have_one_vector(name):
+    plain, both = extractors.load(name), extractors.load(f"{name}+flip")
+    other_way = [crop[:, ::-1] for crop in CROPS]
+    assert both.name == f"{name}+flip" and both.threshold == plain.threshold
+    assert np.allclose(both(CROPS), both(other_way), atol=1e-5)
+    expected = plain(CROPS) + plain(other_way)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(both(CROPS), expected, atol=1e-5)
 
 
 def test_lists_arrays_and_batches_agree():
@@ -540,3 +552,12 @@ def test_boxes_are_embedded_in_the_order_of_their_table(tmp_path):
     found = extractors.embed_tracks(tmp_path, table, embed, None)
     expected = [[150, 1], [50, 1], [np.nan] * 2, [np.nan] * 2]
     np.testing.assert_allclose(found[:], expected, atol=3)
+
+
+def test_a_threshold_of_plain_vectors_does_not_hold_for_mirrored_ones():
+    plain, both = (
+        provenance.describe(extractors.load(name), "features") for name in ("plaza", "plaza+flip")
+    )
+    assert both["sha256"] == plain["sha256"] + "+flip"
+    with pytest.raises(ValueError, match="cannot be compared"):
+        provenance.check_alike(plain, both, "somewhere")

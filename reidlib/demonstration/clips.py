@@ -90,7 +90,7 @@ def networks(detector: str | None, classes: Sequence | None, features: str | Non
 
 def _far(value):
     """Return a value that may name a file of weights as one that holds from any folder."""
-    here = isinstance(value, str) and provenance.is_file(value)
+    here = isinstance(value, str) and provenance.is_file(value.removesuffix(extractors.FLIP))
     return os.path.abspath(value) if here else value
 
 

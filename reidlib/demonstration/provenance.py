@@ -15,6 +15,7 @@ import pandas as pd
 
 from reidlib import assets
 from reidlib.demonstration.place import Camera
+from reidlib.features.extractors import FLIP
 
 # The bundled networks exist in two forms each, of which one is looked at.
 BUNDLED = {"features": "plaza_embedding.onnx", "detector": "plaza_detector.pt"}
@@ -49,8 +50,11 @@ def weights_of(name: str, kind: str) -> Path | None:
 def describe(tool, kind: str) -> dict:
     """Return the name of a detector or an extractor, and the SHA-256 of its weights or None."""
     name = getattr(tool, "name", "custom")
-    weights = weights_of(name, kind)
-    about = {"name": name, "sha256": weights and assets.sha256(weights)}
+    plain = name.removesuffix(FLIP)
+    weights = weights_of(plain, kind)
+    # Vectors of mirrored crops are another network's: no threshold holds for both.
+    checksum = weights and assets.sha256(weights) + name[len(plain) :]
+    about = {"name": name, "sha256": checksum}
     if kind == "features":
         about["threshold"] = getattr(tool, "threshold", None)
     else:

@@ -21,6 +21,7 @@ import numpy as np
 from reidlib import assets
 from reidlib.collection import cameras, video
 from reidlib.demonstration import films, place, provenance
+from reidlib.features.extractors import FLIP
 
 KEYS = ["cameras", "overlap", "travel", "calibration", "detector", "classes", "features"]
 KEYS += ["threshold"]
@@ -156,8 +157,9 @@ def _file(said, folder: Path, key: str, live: bool = False) -> Path | str:
 def _weights(said, folder: Path, key: str) -> str:
     """Return a name as it is, and a path of weights as one that holds from where we are."""
     said = _text(said, key)
-    is_path = "/" in said or said.endswith(WEIGHTS)
-    return str(_file(said, folder, key)) if is_path else said
+    plain = said.removesuffix(FLIP)
+    is_path = "/" in plain or plain.endswith(WEIGHTS)
+    return str(_file(plain, folder, key)) + said[len(plain) :] if is_path else said
 
 
 def _is_number(said) -> bool:

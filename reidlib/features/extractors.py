@@ -7,7 +7,7 @@ two is their cosine similarity.
 import contextlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from reidlib.features import histograms, real_people
 from reidlib.model.distances import unit
 
 NAMES = ["auto", "plaza", "tiny", "resnet18", "resnet50", "vgg16", "mobilenet_v3_small"]
+FLIP = "+flip"  # behind a name: a crop and its mirror image, see `mirrored`
 BATCH = 8  # crops that OpenVINO takes at once
 THRESHOLD = ["framework", "threshold"]  # where OpenVINO keeps an ONNX file's metadata
 
@@ -76,13 +77,16 @@ def load(
     with uint8 input brings its own normalisation, others are given ImageNet's. `size` is the
     input's (height, width). On a CPU, "plaza" and exports run in OpenVINO, never importing torch.
     Exports are tried out first, see `_fault`, and run at the batch that they were made for if need
-    be.
+    be. With "+flip" behind it, as in "plaza+flip", any of them is `mirrored`.
 
     Raises ValueError for unknown names, devices that this machine lacks, files that are no models
     and those that cannot be right, FileNotFoundError for missing files, assets.Unavailable when
     something has to be downloaded or installed first.
     """
     name = str(name)
+    if name.endswith(FLIP):
+        same = {"device": device, "size": size, "layer": layer, "pretrained": pretrained}
+        return mirrored(load(name.removesuffix(FLIP), **same, seed=seed, **options))
     if size:
         _check_size(size, f"size={size}")
     if name == "histogram":
@@ -121,6 +125,19 @@ def load(
         torch.manual_seed(seed)
         network = networks.backbone(name, pretrained and not name.startswith("tiny"), layer)
     return _torch(name, network, size or networks.SIZE, device)
+
+
+def mirrored(extractor: Extractor) -> Extractor:
+    """Return an extractor that gives the mean of a crop's vector and of its mirror image's.
+
+    Which side of a person is seen then counts for less, at twice the time.
+    """
+
+    def run(images):
+        other = np.ascontiguousarray(images[:, :, ::-1])
+        return unit(extractor.run(images)) + unit(extractor.run(other))
+
+    return replace(extractor, name=f"{extractor.name}{FLIP}", run=run)
 
 
 def _check_size(size, source: str) -> None:

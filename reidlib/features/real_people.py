@@ -72,5 +72,7 @@ def load(name: str):
 def advise(features: str, paths: Iterable[str | Path]) -> None:
     """Warn that a better network exists when the bundled one meets footage that is not plaza's."""
     home = assets.data("plaza").resolve()
-    if features == "plaza" and any(home not in Path(path).resolve().parents for path in paths):
+    if features in ("plaza", "plaza+flip") and any(
+        home not in Path(path).resolve().parents for path in paths
+    ):
         warnings.warn(ADVICE, stacklevel=2)
