@@ -21,6 +21,7 @@ extensions = ["myst_nb"]
 root_doc = "README"
 include_patterns = [
     "README.md", "notebooks/*.ipynb", "notebooks/*.md", "notebooks/solutions/*.ipynb",
+    "notebooks/teaching/*.md",
     "data/README.md", "data/weights/*.md", "data/generator/README.md",
     "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md",
 ]  # fmt: skip
@@ -29,7 +30,8 @@ CONTENTS = {
     "Lessons": ["notebooks/0*"],
     "On your own footage": ["notebooks/OWN_FOOTAGE", "notebooks/own_footage", "notebooks/SCALE"],
     "Solutions": ["notebooks/solutions/*"],
-    "To look up": ["notebooks/GLOSSARY", "notebooks/TEACHING"],
+    "To look up": ["notebooks/GLOSSARY"],
+    "To teach": ["notebooks/TEACHING", "notebooks/teaching/*"],
     "Footage and weights": ["data/README", "data/weights/*", "data/generator/README"],
     "To take part": ["CONTRIBUTING", "CODE_OF_CONDUCT", "CHANGELOG"],
 }
