@@ -90,6 +90,14 @@ def course_faults() -> list:
     if loaded.returncode:
         reason = loaded.stderr.strip().splitlines()[-1]
         faults.append(f"the packages do not load ({reason}): {_remedy(reason)}")
+    elsewhere = os.environ.get("REIDLIB_DATA")  # the lessons read there first
+    if elsewhere and os.path.isdir(os.path.join(elsewhere, "plaza")):
+        lacking = course.absent(course.Path(elsewhere, "plaza"))
+        if lacking:
+            faults.append(
+                f"REIDLIB_DATA={elsewhere} lacks {', '.join(lacking[:4])}: copy the folder data "
+                "there again, or unset it"
+            )
     return faults
 
 

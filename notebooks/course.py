@@ -20,14 +20,35 @@ ROOT = Path(__file__).resolve().parent.parent
 COLAB_LACKS = ["ultralytics", "openvino", "av", "trackers", "anywidget"]  # all that is ever installed there
 NEEDED = ["torch", "torchvision", "cv2", "numpy", "scipy", "pandas", "sklearn", "matplotlib",
           "seaborn", "ipywidgets", "tqdm", *COLAB_LACKS]  # fmt: skip
-# What the lessons read of the bundled data.
-BUNDLED = ["cameras.json", "identities.csv", "crops", "truth", "tracks", "drafts",
-           *(f"clips/{name}.mp4" for name in ("c1_day", "c2_day", "c3_day", "c1_dusk"))]  # fmt: skip
+# What the lessons read of the bundled data, and how many pictures the folders of crops have.
+BUNDLED = ["cameras.json", "identities.csv", "truth", "tracks", "drafts", "clips", "crops", "scenarios"]
+PICTURES = {"crops/train": 3600, "crops/query": 600, "crops/gallery": 1250, "scenarios/clothes": 300,
+            "scenarios/dusk": 300, "scenarios/lowres": 300, "scenarios/occlusion": 290,
+            "scenarios/pose": 300}  # fmt: skip
 
 
 def missing() -> list[str]:
     """Return the import names of packages that the lessons need and this kernel lacks."""
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+
+def absent(plaza: Path) -> list[str]:
+    """Return what the bundled data lack, by the record of their checksums: files, pictures, weights.
+
+    `plaza` is the folder of the footage. Whether files are whole is for check_machine.py to say.
+    """
+    lines = (ROOT / "data" / "SHA256SUMS").read_text("utf-8").splitlines()
+    named = [line.split("  ", 1)[1] for line in lines]
+    files = [name.removeprefix("plaza/") for name in named]
+    files = [name for part in BUNDLED for name in files if name.split("/")[0] == part]
+    lacking = [name for name in files if not (plaza / name).exists()]
+    for name, number in PICTURES.items():
+        found = len(list((plaza / name).glob("*.jpg")))
+        if found < number and name not in lacking:
+            lacking.append(f"{number - found} of the {number} pictures of {name}")
+    places = plaza.parent, ROOT / "data"  # the weights may lie in either
+    weights = [name for name in named if name.startswith("weights/")]
+    return lacking + [n for n in weights if not any((place / n).exists() for place in places)]
 
 
 def install_on_colab(names: list[str]) -> None:
@@ -117,9 +138,10 @@ def start() -> None:
         plaza = assets.data("plaza")
     except FileNotFoundError as error:
         raise RuntimeError(str(error)) from error
-    if absent := [name for name in BUNDLED if not (plaza / name).exists()]:
+    if lacking := absent(plaza):
+        more = f" and {len(lacking) - 4} more" if len(lacking) > 4 else ""
         raise RuntimeError(
-            f"the data folder {plaza} lacks {', '.join(absent)}; clone the whole repository, or "
-            "set REIDLIB_DATA to its data folder"
+            f"the data folder {plaza} lacks {', '.join(lacking[:4])}{more}; clone the whole "
+            "repository, or set REIDLIB_DATA to its data folder"
         )
     print(f"Ready: reidlib {reidlib.__version__}, {threads} threads, bundled data found.")

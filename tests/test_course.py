@@ -140,3 +140,52 @@ def test_a_data_folder_with_files_missing_is_not_called_ready(monkeypatch, tmp_p
     monkeypatch.setenv("REIDLIB_DATA", str(tmp_path))
     with pytest.raises(RuntimeError, match="lacks identities.csv, truth.*c1_day.*REIDLIB_DATA"):
         course.start()
+
+
+def test_a_data_folder_with_pictures_or_weights_missing_is_not_ready_either(monkeypatch, tmp_path):
+    bundled, data = NOTEBOOKS.parent / "data", tmp_path / "data"
+    plaza = data / "plaza"
+
+    def name_only(source, target):
+        Path(target).touch()
+
+    shutil.copytree(bundled / "plaza", plaza, copy_function=name_only)
+    assert course.absent(plaza) == []
+    for path in list((plaza / "crops" / "train").iterdir())[:5]:
+        path.unlink()
+    shutil.rmtree(plaza / "scenarios" / "dusk")
+    (plaza / "truth" / "c3_day.txt").unlink()
+    assert course.absent(plaza) == [
+        "truth/c3_day.txt", "scenarios/dusk", "5 of the 3600 pictures of crops/train"
+    ]  # fmt: skip
+    monkeypatch.setenv("REIDLIB_DATA", str(data))
+    with pytest.raises(RuntimeError, match="lacks truth/c3_day.txt.*REIDLIB_DATA"):
+        course.start()
+    shutil.copy(bundled / "SHA256SUMS", data)
+    monkeypatch.setattr(course, "ROOT", tmp_path)  # a course whose weights were not copied
+    assert "weights/plaza_embedding.onnx" in course.absent(plaza)
+
+
+def setup_cell(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    return "".join(next(cell for cell in cells if cell["cell_type"] == "code")["source"])
+
+
+def test_every_notebook_begins_alike_and_finds_the_course_where_it_lies():
+    notebooks = [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("solutions/*.ipynb")]
+    assert len(notebooks) >= 11 and len({setup_cell(path) for path in notebooks}) == 1
+    cell = setup_cell(notebooks[0]).replace("course.start()", "print(course.__file__)")
+    for folder in (NOTEBOOKS, NOTEBOOKS / "solutions"):
+        command = [sys.executable, "-c", cell]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        found = Path(folder, done.stdout.strip()).resolve()
+        assert found == (NOTEBOOKS / "course.py").resolve(), done.stderr
+
+
+def test_a_notebook_opened_elsewhere_says_where_it_should_be(tmp_path):
+    """Without its folder it said `No module named 'course'`, and nobody knew what that was."""
+    command = [sys.executable, "-c", setup_cell(NOTEBOOKS / "01_collection.ipynb")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode and f"course.py is not in {tmp_path}" in last and "notebooks" in last
+    assert "ModuleNotFoundError" not in done.stderr
