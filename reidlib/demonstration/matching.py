@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 
 from reidlib import boxes
-from reidlib.demonstration import galleries, place, provenance
+from reidlib.demonstration import galleries, grouping, place, provenance
 from reidlib.detection import scores
 from reidlib.features.vectors import aggregate
 from reidlib.model import distances
@@ -24,7 +22,6 @@ SHORTEST = 5  # frames; a shorter track is too little to tell who it is
 BRIEF = 1.0  # seconds; a shorter stay is a glimpse, which makes no group and no person
 NEW = "new"  # in place of a label, of somebody whom nobody in the gallery resembles
 MISSED = -2  # in place of an identity where no box covers a person
-FORBIDDEN = 1e9  # the distance of two tracklets that cannot be one person
 
 
 class Gallery:
@@ -205,9 +202,35 @@ def link(
     one it comes from the data: people seen at once show how near strangers get. Who has a NaN
     vector stays alone. Raises ValueError for missing columns, lengths that differ, too many rows.
     """
+    known = {"overlap": overlap, "travel": travel, "positions": positions}
+    known |= {"reach": reach, "speed": speed, "centre": centre}
+    pairwise, threshold = _compared(tracklets, vectors, threshold, **known)
+    groups, _ = grouping.Grouping(pairwise, _seconds(tracklets), brief).at(threshold)
+    return _numbered(tracklets, groups)
+
+
+def links(
+    tracklets: pd.DataFrame, vectors, *, brief: float = BRIEF, **known
+) -> tuple[np.ndarray, list[tuple[float, np.ndarray]]]:
+    """Return the distances (N, N) that `link` compares, and each result that it can have.
+
+    A result is the lowest threshold that has it, from 0, and identities as from `link`: it holds up
+    to the next one's threshold. Who cannot be one person is at a distance of grouping.FORBIDDEN.
+    `known` are the other keywords of `link`.
+    """
+    pairwise, _ = _compared(tracklets, vectors, 0.0, **known)
+    results = grouping.Grouping(pairwise, _seconds(tracklets), brief).all()
+    return pairwise, [(lowest, _numbered(tracklets, groups)) for lowest, groups in results]
+
+
+def _compared(
+    tracklets, vectors, threshold, *, overlap=None, travel=None, positions=None,
+    reach=1.5, speed=3.0, centre=False,
+) -> tuple[np.ndarray, float]:  # fmt: skip
+    """Return the distances (N, N) that `link` compares, and the threshold, given or found."""
     boxes.require(tracklets, ["camera", "start", "end"], "the table of tracklets")
     if not len(tracklets) and not len(vectors):
-        return np.ones(0, int)
+        return np.zeros((0, 0)), 0.0
     vectors = np.asarray(vectors, float)
     timed = np.isfinite(tracklets[["start", "end"]].to_numpy(float)).all()
     if vectors.ndim != 2 or len(tracklets) != len(vectors) or not timed:
@@ -216,7 +239,7 @@ def link(
             "and an end in seconds for each"
         )
     if len(tracklets) < 2:
-        return np.ones(len(tracklets), int)
+        return np.zeros((1, 1)), 0.0
     known = np.isfinite(vectors).all(axis=1)
     vectors = np.where(known[:, None], vectors, 0).astype(np.float32)
     if centre:
@@ -231,43 +254,19 @@ def link(
         pairwise *= np.where(np.isinf(nearness), 1, nearness)
         impossible |= np.isinf(nearness)
     impossible |= ~known | ~known[:, None]
-    pairwise[impossible] = FORBIDDEN
+    pairwise[impossible] = grouping.FORBIDDEN
     np.fill_diagonal(pairwise, 0)
-    pairwise = np.maximum(pairwise, pairwise.T)
-    seconds = (tracklets["end"] - tracklets["start"]).to_numpy()
-    lasting = seconds >= min(brief, seconds.max())  # where all are glimpses, the longest begin
-    clusters = np.zeros(len(tracklets), int)  # 0: not yet in one
-    clusters[lasting] = _clusters(pairwise[np.ix_(lasting, lasting)], threshold)
-    clusters = _join(clusters, pairwise, seconds, threshold)
+    return np.maximum(pairwise, pairwise.T), threshold
+
+
+def _numbered(tracklets: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
+    """Return the number of each group, (N,) from 1 by first appearance."""
     order = np.lexsort((tracklets["camera"].astype(str), tracklets["start"]))
-    return np.argsort(pd.unique(clusters[order]))[clusters - 1] + 1
+    return np.argsort(pd.unique(groups[order]))[groups - 1] + 1
 
 
-def _clusters(pairwise: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the cluster (N,) from 1 of each row of a distance matrix (N, N)."""
-    if len(pairwise) < 2:
-        return np.ones(len(pairwise), int)
-    # One forbidden pair lifts the average of two clusters far above any threshold.
-    tree = hierarchy.average(squareform(pairwise, checks=False))
-    return hierarchy.fcluster(tree, threshold, "distance")
-
-
-def _join(
-    clusters: np.ndarray, pairwise: np.ndarray, seconds: np.ndarray, threshold: float
-) -> np.ndarray:
-    """Return `clusters` with those of 0 in the nearest one, the longest first, or in their own."""
-    clusters = clusters.copy()
-    left = np.flatnonzero(clusters == 0)
-    for i in left[np.argsort(-seconds[left], kind="stable")]:
-        placed = np.flatnonzero(clusters > 0)
-        sizes = np.bincount(clusters[placed])
-        total = np.bincount(clusters[placed], pairwise[i, placed])
-        mean = total / np.where(sizes > 0, sizes, np.nan)
-        if np.nanmin(mean) <= threshold:
-            clusters[i] = np.nanargmin(mean)
-    alone = clusters == 0
-    clusters[alone] = clusters.max() + 1 + np.arange(alone.sum())
-    return clusters
+def _seconds(tracklets: pd.DataFrame) -> np.ndarray:
+    return (tracklets["end"] - tracklets["start"]).to_numpy()
 
 
 def _threshold(pairwise: np.ndarray, impossible: np.ndarray) -> float:
