@@ -21,6 +21,7 @@ import reading  # noqa: E402
 
 LESSONS = ["01_collection", "02_detection_and_tracking", "03_features", "04_model"]
 LESSONS += ["05_demonstration"]
+OTHERS = ["own_footage", *[f"solutions/{name}" for name in LESSONS]]
 NUMBER = re.compile(r"(?<![\w.])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?![\w]|\.\d)")
 # What is no claim about an output: code, addresses, formulas, years in brackets, places in a text.
 ASIDE = re.compile(
@@ -153,6 +154,11 @@ def test_what_is_not_checked_is_there_and_has_a_reason(notebook):
 
 def test_every_figure_is_told(notebook):
     assert untold(notebook) == []
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_figures_beside_the_lessons_are_told_too(name):
+    assert untold(lesson(name)) == []
 
 
 def test_every_prediction_is_answered(notebook):
