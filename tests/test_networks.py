@@ -8,6 +8,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ import torchvision
 from torch import nn
 
 from reidlib import assets
-from reidlib.model import networks
+from reidlib.model import embedding, networks
 
 
 def test_tiny_resnet_is_small_and_as_described():
@@ -28,6 +29,38 @@ def test_tiny_resnet_is_small_and_as_described():
     wide = networks.backbone("tiny-x2-s4", dim=64)
     assert [b.conv2.out_channels for b in wide.blocks] == [64, 128, 192] and wide.dim == 64
     assert wide.linear.in_features == 4 * 192 and wide(torch.zeros(1, 3, 128, 64)).shape == (1, 64)
+
+
+def test_equalised_images_are_as_opencv_equalises_them():
+    """Up to the steps between which we go on straight, and to OpenCV's whole numbers."""
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.integers(0, 256, (9, 5, 3), np.uint8), (64, 128))
+    for image in (smooth, smooth // 8, 255 - smooth // 6):
+        planes = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+        equal = networks.Equalise()
+        inputs = embedding.to_input(image[None], torch.device("cpu"))
+        colours = (equal(inputs) * equal.std + equal.mean)[0].permute(1, 2, 0).numpy()
+        brightness = 255 * colours @ np.array(networks.LUMA)
+        expected = cv2.equalizeHist(planes[..., 0])
+        assert np.abs(brightness - expected).mean() < 12  # of 255, where 8 steps are in use
+        assert np.corrcoef(brightness.ravel(), expected.ravel())[0, 1] > 0.99
+        before = image / 255 - (image / 255) @ np.array(networks.LUMA)[:, None]
+        assert np.allclose(colours - brightness[..., None] / 255, before, atol=1e-3)
+
+
+def test_a_network_that_equalises_sees_the_same_in_the_shade():
+    torch.manual_seed(0)
+    image = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 5), np.uint8), (64, 128))[
+        ..., None
+    ].repeat(3, axis=2)
+    both = embedding.to_input(np.stack([image, image // 4]), torch.device("cpu"))
+    plain, equal = (networks.backbone(name).eval() for name in ("tiny-in", "tiny-in-eq"))
+    a, b = torch.nn.functional.normalize(equal(both))
+    assert a @ b > 0.995 > torch.nn.functional.cosine_similarity(*plain(both), dim=0)
+    uniform = embedding.to_input(np.full((1, 128, 64, 3), 77, np.uint8), torch.device("cpu"))
+    uniform.requires_grad_()
+    equal(uniform).sum().backward()
+    assert torch.isfinite(uniform.grad).all()
 
 
 def test_stripes_tell_above_from_below():

@@ -17,7 +17,7 @@ import torch
 from reidlib import assets
 from reidlib.collection import datasets
 from reidlib.model import checkpoints, embedding, losses, networks, training
-from reidlib.model.sampler import IdentitySampler
+from reidlib.model.sampler import CameraSampler, IdentitySampler
 
 SCORES = ["epoch", "lr", "metric_loss", "id_loss", "accuracy"]
 
@@ -46,6 +46,52 @@ def network(classes=8):
 
 
 train = partial(training.fit, identities=4, images=3, epochs=4, progress=False)
+
+
+def test_strangers_share_a_camera_and_partners_do_not():
+    rng = np.random.default_rng(0)
+    pids = np.repeat(np.arange(40), 10)
+    street = pids // 10  # four streets of five cameras; each of their ten people meets all of them
+    camids = 5 * street + np.tile(np.repeat(np.arange(5), 2), 40)
+    order = rng.permutation(len(pids))
+    pids, camids = pids[order], camids[order]
+    sampler = CameraSampler(pids, 8, 4, 1, camids, together=4)
+    for rows in sampler:
+        people, cameras = pids[rows].reshape(8, 4), camids[rows].reshape(8, 4)
+        assert (people == people[:, :1]).all() and len(set(people[:, 0])) == 8
+        assert all(len(set(row)) == 4 for row in cameras)
+        assert len(set(cameras[:4, 0])) == 1 and len(set(cameras[:, 0])) <= 5
+    half = list(CameraSampler(pids, 8, 4, 1, camids, share=0.5))
+    plain = list(IdentitySampler(pids, 8, 4, 1))
+    alike = [np.array_equal(a, b) for a, b in zip(half, plain)]
+    assert len(half) == len(plain) and 0 < sum(alike) < len(plain)
+
+
+def test_cameras_that_saw_too_few_people():
+    pids, camids = np.repeat(np.arange(6), 3), np.arange(18)
+    with pytest.raises(ValueError, match="no camera saw two people"):
+        CameraSampler(pids, 4, 2, 0, camids)
+    with pytest.raises(ValueError, match="give a data set with cameras"):
+        CameraSampler(pids, 4, 2)
+    camids[:4] = 0  # two people share a camera; the batch is filled up with others
+    for rows in CameraSampler(pids, 4, 2, 0, camids):
+        people = pids[rows].reshape(4, 2)
+        assert (people[:, :1] == people).all() and len(set(people[:, 0])) == 4
+
+
+def test_training_by_camera_needs_a_data_set_with_cameras(crops):
+    with pytest.raises(ValueError, match="give a data set with cameras"):
+        train(network(), crops, by_camera=0.5)
+    with pytest.raises(ValueError, match="by_camera is 2"):
+        train(network(), crops, by_camera=2.0)
+
+
+def test_a_data_set_is_trained_on_by_camera():
+    plaza = datasets.load("plaza")
+    few = plaza.train[plaza.train.pid.isin(plaza.train.pid.unique()[:4])]
+    small = datasets.Dataset("few", plaza.root, few, plaza.query, plaza.gallery)
+    history = train(network(few.pid.nunique()), small, by_camera=1.0, epochs=1)
+    assert np.isfinite(history.metric_loss).all()
 
 
 def test_sampler_balances_identities():

@@ -11,11 +11,41 @@ import torch.nn.functional as F
 from torch import nn
 
 from reidlib import assets
+from reidlib.collection import transforms
 
+LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are to the eye (ITU-R BT.601)
 SIZE = (128, 64)  # height and width of a person crop, pixels
 FORMAT = "reidlib-model-1"
-TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?(-in)?")
+TINY = re.compile(r"tiny(?:-x(\d+(?:\.\d+)?))?(?:-s([1248]))?(-in)?(-eq)?")
 LAST_LAYERS = ("layer4", "features", "conv5", "layers", "trunk_output")
+
+
+class Equalise(nn.Module):
+    """Spreads the brightnesses of each image evenly, by itself: histogram equalisation.
+
+    A pixel's brightness becomes the share of the image that is darker, counted in `bins` steps on
+    every third pixel, and straight between the steps; its colours stay as far from it as they were.
+    What is black on black in the shade, or white on white in the sun, can be told apart again.
+    Takes and returns (N, 3, H, W), normalised by ImageNet's mean and deviation.
+    """
+
+    def __init__(self, bins: int = 64):
+        super().__init__()
+        columns = transforms.IMAGENET_MEAN, transforms.IMAGENET_STD, LUMA
+        for name, column in zip(("mean", "std", "luma"), columns):
+            self.register_buffer(name, torch.tensor(column).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("steps", torch.arange(bins).view(1, bins, 1), persistent=False)
+        self.bins = bins
+
+    def forward(self, x):
+        colours = x * self.std + self.mean  # from 0 to 1
+        brightness = (colours * self.luma).sum(1, keepdim=True)
+        height = (brightness.flatten(1) * self.bins).clamp(0, self.bins - 1e-3)
+        reached = (height[:, None, ::3] >= self.steps).to(x.dtype).mean(2)  # share of the pixels
+        on_it = reached - F.pad(reached[:, 1:], (0, 1))
+        step = height.floor().long()
+        equal = 1 - reached.gather(1, step) + (height - step) * on_it.gather(1, step)
+        return (colours + equal.view_as(brightness) - brightness - self.mean) / self.std
 
 
 class ResidualBlock(nn.Module):
@@ -44,14 +74,20 @@ class TinyResNet(nn.Module):
     multiplies the channels: 0.24 million parameters at 1, 0.9 million at 2. With `stripes` above 1
     the average is taken in as many body stripes, which the linear layer weighs apart. With
     `instance` the stem and the first block end in a normalisation of each image by itself: what a
-    camera's light and colour add to a whole picture is lost early (Pan et al., 2018).
+    camera's light and colour add to a whole picture is lost early (Pan et al., 2018); with
+    `equalise` an image goes through `Equalise` first.
 
     >>> TinyResNet(dim=256)(torch.zeros(2, 3, 128, 64)).shape
     torch.Size([2, 256])
     """
 
     def __init__(
-        self, dim: int = 256, width: float = 1.0, stripes: int = 1, instance: bool = False
+        self,
+        dim: int = 256,
+        width: float = 1.0,
+        stripes: int = 1,
+        instance: bool = False,
+        equalise: bool = False,
     ):
         super().__init__()
         stem, *channels = (round(width * c) for c in (16, 32, 64, 96))
@@ -60,6 +96,8 @@ class TinyResNet(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False), norm, nn.ReLU()
         )
+        if equalise:
+            self.stem.insert(0, Equalise())
         blocks = [ResidualBlock(a, b) for a, b in zip([stem, *channels[:-1]], channels)]
         if instance:
             blocks.insert(1, nn.InstanceNorm2d(channels[0], affine=True))
@@ -128,7 +166,7 @@ def backbone(
     """Return a network from (N, 3, H, W) normalised images to (N, .dim) features.
 
     "tiny" is TinyResNet, "tiny-x2" one twice as wide, "tiny-x1.5-s4" also with four stripes,
-    "tiny-x2-s4-in" with instance normalisation too, each `dim` long. Any other name is
+    "tiny-x2-s4-in-eq" with normalised and equalised images too, each `dim` long. Any other name is
     torchvision's: `layer` names the module whose averaged output is taken, by default the last
     convolutional one, and `pretrained` downloads ImageNet weights.
     Raises ValueError for an unknown name or layer, and for downloaded weights that are damaged,
@@ -141,11 +179,12 @@ def backbone(
                 f"{name!r} has neither ImageNet weights nor layers to choose from; load('plaza') "
                 "in features is trained"
             )
-        return TinyResNet(dim, float(match[1] or 1), int(match[2] or 1), instance=bool(match[3]))
+        width, stripes = float(match[1] or 1), int(match[2] or 1)
+        return TinyResNet(dim, width, stripes, instance=bool(match[3]), equalise=bool(match[4]))
     if name not in backbones():
         raise ValueError(
             f"unknown backbone {name!r}; choose from {', '.join(backbones())}, or tiny "
-            "with a width from 0.1 to 8, 1, 2, 4 or 8 stripes, -in, such as tiny-x1.5-s4-in"
+            "with a width from 0.1 to 8, 1, 2, 4 or 8 stripes, -in, -eq, such as tiny-x1.5-s4-in-eq"
         )
     import torchvision
 

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from reidlib.collection import datasets, transforms
 from reidlib.model import checkpoints, embedding, losses, networks, processes, ranking
-from reidlib.model.sampler import IdentitySampler
+from reidlib.model.sampler import CameraSampler, IdentitySampler
 
 OPTIMISERS = {
     "adam": torch.optim.Adam,
@@ -76,6 +76,7 @@ class Settings:
     epochs: int = 20
     identities: int = 16  # people in a batch
     images: int = 4  # images of each of them
+    by_camera: float = 0.0  # share of batches in which strangers share a camera, see CameraSampler
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = transforms.augment
     size: tuple[int, int] = networks.SIZE  # height and width, pixels, of a data set's images
     optimiser: str = "adam"
@@ -94,7 +95,7 @@ class Settings:
             _check_number(name, getattr(self, name), least, whole=True)
         for name in ("beta", "id_loss", "lr", "weight_decay"):
             _check_number(name, getattr(self, name))
-        for name in ("label_smoothing", "warmup"):
+        for name in ("label_smoothing", "warmup", "by_camera"):
             _check_number(name, getattr(self, name), most=1)
         if self.margin is not None:
             _check_number("margin", self.margin)
@@ -154,7 +155,7 @@ def fit(
     """
     settings = _changed(Settings() if settings is None else settings, changes)
     _check_number("every", every, 1, whole=True)
-    data, pids = _in_memory(dataset, settings.size)
+    data, pids, cameras = _in_memory(dataset, settings.size)
     people, labels = np.unique(pids, return_inverse=True)
     if model.classes not in (None, len(people)):
         raise ValueError(
@@ -162,7 +163,7 @@ def fit(
             f"build it with classes={len(people)}"
         )
     embedding.keep_freed_memory()
-    trainer = Trainer(model, data, labels, settings, device, accelerator)
+    trainer = Trainer(model, data, labels, settings, device, accelerator, cameras)
     history, described = [], trainer.description()
     if checkpoint and Path(checkpoint).exists():
         history = checkpoints.resume(checkpoint, model, trainer.optimiser, described)
@@ -186,10 +187,13 @@ def fit(
 class Trainer:
     """A training in progress: a model, its optimiser, and the batches that they learn from.
 
-    `data` are uint8 images (N, H, W, 3) or vectors (N, D), `labels` (N,) count people from 0.
+    `data` are uint8 images (N, H, W, 3) or vectors (N, D), `labels` (N,) count people from 0,
+    `cameras` (N,) are asked for by some settings only.
     """
 
-    def __init__(self, model, data, labels, settings: Settings, device="auto", accelerator=None):
+    def __init__(
+        self, model, data, labels, settings: Settings, device="auto", accelerator=None, cameras=None
+    ):
         self.model, self.data, self.labels, self.settings = model, data, labels, settings
         self.accelerator = accelerator
         self.device = embedding.pick_device(device) if accelerator is None else accelerator.device
@@ -197,7 +201,10 @@ class Trainer:
         on_gpu = self.device.type == "cuda" and not rounded
         self.bfloat16 = on_gpu if settings.bfloat16 is None else settings.bfloat16
         self.metric = settings.metric()
-        self.sampler = IdentitySampler(labels, settings.identities, settings.images, settings.seed)
+        each = labels, settings.identities, settings.images, settings.seed
+        self.sampler = IdentitySampler(*each)
+        if settings.by_camera:
+            self.sampler = CameraSampler(*each, cameras, share=settings.by_camera)
         self.steps = len(self.sampler)
         model.to(self.device, memory_format=torch.channels_last)
         self.network = model  # what is called; `fit` may wrap it
@@ -316,11 +323,12 @@ def _check_number(name, value, least=0, most=sys.float_info.max, whole=False) ->
         raise ValueError(f"{name} is {value!r}; expected {limits}, {kind}")
 
 
-def _in_memory(dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images or vectors to learn from, and who each shows."""
+def _in_memory(dataset, size: tuple[int, int]) -> tuple:
+    """Return the images or vectors to learn from, whom each shows, and the cameras if known."""
     if isinstance(dataset, datasets.Dataset):
         table = dataset.train[_shows_somebody(dataset.train.pid, least=1)]
-        return datasets.read_images(table.path, size), table.pid.to_numpy()
+        images = datasets.read_images(table.path, size)
+        return images, table.pid.to_numpy(), table.camid.to_numpy()
     data, pids = np.asarray(dataset[0]), np.asarray(dataset[1])
     good = data.ndim == 2 or (data.ndim == 4 and data.dtype == np.uint8)
     if pids.shape != data.shape[:1] or not good:
@@ -332,7 +340,7 @@ def _in_memory(dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         chosen = _shows_somebody(pids, least=0)
         if not chosen.all():
             data, pids = data[chosen], pids[chosen]
-    return data, pids
+    return data, pids, None
 
 
 def _shows_somebody(pids, least: int) -> np.ndarray:
