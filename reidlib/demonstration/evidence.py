@@ -214,7 +214,8 @@ def _template(kind: str) -> jinja2.Template:
 def _cell(value) -> str:
     """Return a value of a table as text, on one line and without a bar, which ends a cell."""
     if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.4g}"
+        digits = ",.0f" if abs(value) >= 1000 else ".4g"  # 12,345, not 1.234e+04
+        return "–" if math.isnan(value) else format(value, digits)
     return " ".join(str(value).replace("|", "¦").split())
 
 

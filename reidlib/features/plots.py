@@ -136,7 +136,8 @@ def bars(
         ends[name] = max(high, values[name])
     longest = limit or max(ends.values())
     for row, name in enumerate(names):
-        text = f"{values[name]:.3g}" if limit is None else f"{values[name]:.2f}"
+        digits = ",.0f" if abs(values[name]) >= 100 else ".3g"  # 1,234, not 1.23e+03
+        text = format(values[name], digits if limit is None else ".2f")
         ax.text(ends[name] + longest * 0.025, row, text, va="center")
         ax.axhline(row, color=style.GREY, lw=0.6, ls=":", zorder=0)
     ax.set(xlabel=xlabel, ylabel="", xlim=(0, longest * (1.12 if limit is None else 1.1)))
