@@ -65,8 +65,15 @@ function unpack({ dtype, bytes }) {
   const raw = typeof bytes === "string"
     ? Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))
     : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
+  if (dtype === "float16") return Float32Array.from(new Uint16Array(raw.buffer), half);
   const kinds = { float32: Float32Array, uint32: Uint32Array, int32: Int32Array, uint8: Uint8Array };
   return new kinds[dtype](raw.buffer);
+}
+
+/** Return the number that 16 bits stand for: sign, exponent, fraction (IEEE 754). */
+function half(bits) {
+  const sign = bits >> 15 ? -1 : 1, exponent = bits >> 10 & 31, fraction = (bits & 1023) / 1024;
+  return exponent ? sign * 2 ** (exponent - 15) * (1 + fraction) : sign * 2 ** -14 * fraction;
 }
 
 /** Return the address of a picture that Python packed, for an <img>. */
@@ -139,6 +146,8 @@ class Panel {
     const input = html("input", { type: "range", min, max, step, title: unit ? `${title}, in ${unit}` : title,
       input: () => act(Number(input.value)) });
     this.fields[name] = (value) => {
+      if (value > Number(input.max)) input.max = value; // else it would show what is not used
+      if (value < Number(input.min)) input.min = value;
       input.value = value;
       write(shown, `${format(value)}${unit && " " + unit}`);
       put(input, "aria-valuetext", shown.textContent);

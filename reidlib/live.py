@@ -16,7 +16,10 @@ import numpy as np
 import traitlets
 
 PACKAGE = Path(__file__).parent
-HINT = "An interactive panel. To use it: Run, Run All Above Selected Cell, then run this cell."
+HINT = (
+    "An interactive panel: missing is a running kernel with the cells above. "
+    "Choose Run ▸ Run All Above Selected Cell, then run this cell."
+)
 RECORD = "application/vnd.reidlib.panel+json"  # in a cell's output where $REIDLIB_RECORD is set
 
 
@@ -55,14 +58,17 @@ def source(module: str) -> str:
 
 
 def pack(array) -> dict:
-    """Return an array as the browser unpacks it: float32, uint32, int32 or uint8; else ValueError.
+    """Return an array as the browser unpacks it, ValueError for a kind that it does not know.
+
+    It knows float32, float16 (which becomes float32 there), uint32, int32 and uint8.
 
     >>> pack(np.zeros((2, 3), np.uint8))
     {'dtype': 'uint8', 'shape': [2, 3], 'bytes': b'\\x00\\x00\\x00\\x00\\x00\\x00'}
     """
     array = np.asarray(array)
-    if array.dtype not in (np.float32, np.uint32, np.int32, np.uint8):
-        raise ValueError(f"{array.dtype} values; a panel takes float32, uint32, int32 or uint8")
+    if array.dtype not in (np.float32, np.float16, np.uint32, np.int32, np.uint8):
+        known = "float32, float16, uint32, int32 or uint8"
+        raise ValueError(f"{array.dtype} values; a panel takes {known}")
     return {"dtype": array.dtype.name, "shape": list(array.shape), "bytes": array.tobytes()}
 
 

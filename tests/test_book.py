@@ -92,6 +92,30 @@ def test_panels_find_their_module_and_data_beside_the_page(book):
     assert found == {path.name for path in recorded} and len(found) >= 5
 
 
+def test_a_page_weighs_at_most_six_megabytes_before_anybody_asks_for_more(book):
+    """With its panels; the network of the search comes when a visitor gives a picture."""
+    for path, page in book[0].items():
+        panels = re.findall(r'data-module="(.+?)" data-data="(.+?)"', page.text)
+        names = {*page.loaded, *(name for pair in panels for name in pair)}
+        files = {path, *((path.parent / unquote(name.split("?")[0])).resolve() for name in names)}
+        weight = sum(file.stat().st_size for file in files if file.is_file())
+        assert weight <= 6e6, f"{path} weighs {weight / 1e6:.1f} MB"
+
+
+def test_the_query_browser_searches_by_a_picture_or_says_why_not(book):
+    folder = book[1] / "_static"
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("panels/*browser.json")]
+    assert len(records) == 2
+    for search in [record["search"] for record in records]:
+        if "missing" in search:
+            assert "onnxruntime-web" in search["missing"] and "left out" in search["missing"]
+            continue
+        assert (folder / "panels" / search["module"]).is_file()
+        inside = {path.name: path.stat().st_size for path in (folder / "search").iterdir()}
+        assert set(inside) == {"runtime.js", "runtime.wasm", "network.onnx"}
+        assert round(sum(inside.values()) / 1e6) == search["megabytes"] < 25
+
+
 def test_search_finds_a_term_in_its_lesson(book):
     text = (book[1] / "searchindex.js").read_text("utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").rstrip(")"))

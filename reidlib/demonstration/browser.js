@@ -1,27 +1,34 @@
 // The query browser: one track asks, all others are ranked by their distance to it.
-// Data: vectors (float32, unit rows), pictures (a JPEG a row), camera, start, end, frames,
+// Data: vectors (float16, unit rows), pictures (a JPEG a row), camera, start, end, frames,
 // identity and pid of every row (pid -1: nobody knows), shown (how many of a ranking).
+// In the web book a picture of the visitor's own may ask (notebooks/book/static/search.js).
 
-const LEFT = 20, RIGHT = 660, FARTHEST = 1.2; // of the line of distances
+const LEFT = 20, RIGHT = 660; // of the line of distances
 const CELLS = 60; // rows of the matrix, at most
+const OWN = -1; // the query that is no row: the visitor's own picture
 
 function render({ model, el }) {
   const panel = new Panel(model, el, "Query browser",
     "Click a face, a picture of the ranking, or a cell of the matrix. Drag the line of the claim, or move it with the "
     + "arrow keys. ✓ and a circle: the same person; ✗, dashes and a cross: another one; faded: beyond the claim.");
   const { camera, start, end, frames, identity, pid, shown, bound } = panel.data;
+  const farthest = Math.max(1.2, panel.state.claim); // of the distances that the line and the claim reach
   const rows = [...camera.keys()], sources = panel.data.pictures.map(picture);
   const vectors = unpack(panel.data.vectors), width = vectors.length / rows.length;
+  let own = { vector: null, source: "" };
+  const vector = (row) => row === OWN ? own.vector : vectors.subarray(row * width, (row + 1) * width);
   const distance = (i, j) => {
+    const [one, other] = [vector(i), vector(j)];
     let dot = 0;
-    for (let k = 0; k < width; k++) dot += vectors[i * width + k] * vectors[j * width + k];
+    for (let k = 0; k < width; k++) dot += one[k] * other[k];
     return 1 - dot;
   };
-  const when = (row) => `${camera[row]}, ${start[row].toFixed(0)} s`;
+  const when = (row) => row === OWN ? "your picture" : `${camera[row]}, ${start[row].toFixed(0)} s`;
+  const known = (row) => row !== OWN && pid[row] >= 0;
   /** Return the rows ranked for a query, each with its distance, and whether it is right. */
   const rank = ({ query, elsewhere }) => rows
     .filter((row) => row !== query && !(elsewhere && camera[row] === camera[query]))
-    .map((row) => ({ row, d: distance(query, row), right: pid[query] < 0 || pid[row] < 0 ? null : pid[row] === pid[query] }))
+    .map((row) => ({ row, d: distance(query, row), right: known(query) && known(row) ? pid[row] === pid[query] : null }))
     .sort((a, b) => a.d - b.d);
   const ask = (query) => panel.set({ query, why: 0 });
 
@@ -29,7 +36,7 @@ function render({ model, el }) {
   panel.choice("query", { label: "query", title: "the track whose person is sought", act: ask,
     options: order.map((row) => [row, `person ${identity[row]}: ${camera[row]}, ${start[row].toFixed(0)} to ${end[row].toFixed(0)} s`]) });
   panel.slider("claim", { label: "claim", title: "up to this cosine distance the system says: the same person",
-    min: 0, max: FARTHEST, step: 0.01, format: (value) => value.toFixed(2) });
+    min: 0, max: farthest, step: 0.01, format: (value) => value.toFixed(2) });
   panel.toggle("elsewhere", { label: "other cameras only", title: "leave out the query's own camera" });
   if (bound && model.get("reply")) { // it needs the network, and so a kernel
     panel.choice("why", { label: "explain match", title: "tint what makes the query and this match alike",
@@ -38,7 +45,7 @@ function render({ model, el }) {
   }
 
   const card = (row, caption, click) => html("button", { type: "button", title: `ask for this one: ${when(row)}`, click },
-    html("img", { src: sources[row], alt: "" }), html("span", {}, caption));
+    html("img", { src: row === OWN ? own.source : sources[row], alt: "" }), html("span", {}, caption));
   const longest = new Map();
   for (const row of rows) if (!longest.has(identity[row]) || frames[row] >= frames[longest.get(identity[row])]) longest.set(identity[row], row);
   const people = [...longest.entries()].sort((a, b) => a[0] - b[0]);
@@ -52,7 +59,15 @@ function render({ model, el }) {
     .reid .ranking .yes { border-color: var(--right); } .reid .ranking .no { border-color: var(--wrong); border-style: dashed; }
     .reid canvas { max-width: 100%; cursor: crosshair; }`), faces, ranking), panel.pictures);
 
-  const x = (value) => LEFT + clamp(value, 0, FARTHEST) / FARTHEST * (RIGHT - LEFT);
+  const search = model.get("search");
+  if (search?.missing) faces.before(html("p", { class: "help" }, search.missing));
+  else if (search) {
+    const place = (name) => new URL(name, model.get("address"));
+    import(place(search.module)).then(({ asking }) => faces.before(asking({ html, files: place(search.files), megabytes: search.megabytes,
+      found: (vector, source) => { own = { vector, source }; ask(OWN); } })));
+  }
+
+  const x = (value) => LEFT + clamp(value, 0, farthest) / farthest * (RIGHT - LEFT);
   const ticks = [0, 0.2, 0.4, 0.6, 0.8, 1, 1.2].map((value) => [value, value.toFixed(1)]);
   const scale = panel.chart(690, 124, "All distances to the query, and the claim", axes({ left: LEFT, right: RIGHT, top: 28, bottom: 84,
     x, y: (value) => value, ticksX: ticks, ticksY: [], nameX: "cosine distance to the query", nameY: "", title: "All tracks by their distance" }));
@@ -60,8 +75,8 @@ function render({ model, el }) {
     svg("path", { d: "M0 28V84", stroke: "var(--ink)", "stroke-width": 2, "stroke-dasharray": "6 3" }),
     svg("circle", { cy: 28, r: 8, fill: "var(--fourth)", stroke: "var(--ink)" }));
   scale.append(marks, claimed);
-  const claim = (value) => panel.set({ claim: +clamp(value, 0, FARTHEST).toFixed(3) });
-  panel.grip(claimed, "claim", { move: (px) => claim((px - LEFT) / (RIGHT - LEFT) * FARTHEST),
+  const claim = (value) => panel.set({ claim: +clamp(value, 0, farthest).toFixed(3) });
+  panel.grip(claimed, "claim", { move: (px) => claim((px - LEFT) / (RIGHT - LEFT) * farthest),
     step: (dx, dy) => claim(panel.state.claim + 0.01 * (dx || dy)) });
 
   // The matrix: rows by camera and time; a cell's query is its row.
@@ -83,7 +98,7 @@ function render({ model, el }) {
   panel.pictures.append(html("div", {}, matrix, cell));
   const image = new ImageData(size, size), paint = new Uint32Array(image.data.buffer);
   sorted.forEach((one, i) => sorted.forEach((other, j) => {
-    const grey = Math.round(255 * clamp(distance(one, other) / FARTHEST, 0, 1));
+    const grey = Math.round(255 * clamp(distance(one, other) / farthest, 0, 1));
     const value = 0xff000000 | grey << 16 | grey << 8 | Math.round(grey * 0.9);
     for (let a = 0; a < side; a++) paint.fill(value, (i * side + a) * size + j * side, (i * side + a) * size + (j + 1) * side);
   }));
@@ -91,7 +106,7 @@ function render({ model, el }) {
   let drawn = "", hits = [];
   panel.draw = (state) => {
     const { query, claim, why } = state;
-    const key = JSON.stringify([query, state.elsewhere, why, state.match]);
+    const key = JSON.stringify([query, state.elsewhere, why, state.match, query === OWN && own.source]);
     if (key !== drawn) { // the claim alone fades or shows what is there
       drawn = key;
       hits = rank(state);
@@ -119,10 +134,11 @@ function render({ model, el }) {
       ranking.children[i + 1].className = `${right === null ? "" : right ? "yes" : "no"} ${d <= claim ? "" : "faded"}`;
     });
     put(claimed, "transform", `translate(${x(claim).toFixed(1)} 0)`);
-    valued(claimed, claim, `distance ${claim.toFixed(2)}`, 0, FARTHEST);
+    valued(claimed, claim, `distance ${claim.toFixed(2)}`, 0, farthest);
     const within = hits.filter(({ d }) => d <= claim), true_ = hits.filter(({ right }) => right);
     const said = `Within a distance of ${claim.toFixed(2)} the system claims ${within.length === 1 ? "1 track" : `${within.length} tracks`}`;
-    panel.say(pid[query] < 0 ? `${said}. Who this is, nobody knows.`
+    panel.say(query === OWN ? `${said}. If your picture shows nobody of plaza, each claim is a false match.`
+      : !known(query) ? `${said}. Who this is, nobody knows.`
       : `${said}; ${within.filter(({ right }) => right).length} of the person's ${true_.length} are among them.`);
   };
   /** Show the tinted pictures of the kernel's reply, or say that it works on them. */

@@ -30,7 +30,7 @@ async function start(place) {
     const [{ default: panel }, answer] = await Promise.all([
       import(new URL(module, document.baseURI)), fetch(address)]);
     if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
-    panel.render({ model: new Model(await answer.json()), el: place });
+    panel.render({ model: new Model({ ...await answer.json(), address: address.href }), el: place });
   } catch (error) {
     console.warn(`This panel stays a note: ${error}`);
     place.replaceChildren(...note);
