@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import psutil
@@ -35,6 +36,11 @@ from reidlib.live import HINT, RECORD
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SECONDS, GIGABYTES = 180, 1.3
+# Panels of the browser by which no cell draws the same as a figure, and what is seen in them.
+TWINS = {
+    "04_model-toys": "Toy world as it begins: twelve points of three people in the plane, and arrows "
+    "that show where the loss would move each of them"
+}
 
 
 class Memory(threading.Thread):
@@ -194,13 +200,46 @@ def _without_widget(output: dict) -> dict:
 def record(path: Path, notebook: nbformat.NotebookNode) -> None:
     """Move what the browser's panels hold from a notebook to the web book, which shows it."""
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
+        for output in list(cell.get("outputs", [])):
             panel = output.get("data", {}).pop(RECORD, None)
             if panel:
                 name = f"{path.stem}-{Path(panel['module']).stem}"
                 with assets.atomic(HERE / "book" / "panels" / f"{name}.json") as temporary:
                     temporary.write_text(json.dumps(panel) + "\n")
                 output.metadata["panel"] = name
+                if name in TWINS and (picture := photograph(panel)):
+                    data = {"image/png": picture, "text/plain": TWINS[name]}
+                    twin = nbformat.v4.new_output("display_data", data, metadata={"twin": name})
+                    cell.outputs.append(twin)
+                    cell.metadata["mystnb"] = {"image": {"alt": TWINS[name]}}
+
+
+def photograph(panel: dict) -> str | None:
+    """Return a picture of a recorded panel as the browser draws it, PNG as base64 text.
+
+    None where Playwright or a browser is missing; $REIDLIB_BROWSER names one.
+    """
+    sys.path.append(str(ROOT))
+    from benchmarks import latency
+
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return None
+    if latency.browser_path() is None:
+        return None
+    recorded = SimpleNamespace(module=panel["module"], record=lambda: panel)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        latency.write_page(recorded, Path(folder, "panel"))
+        browser = playwright.chromium.launch(
+            executable_path=latency.browser_path(), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        with latency.served(Path(folder)) as address:
+            page.goto(f"{address}/panel/")
+            drawn = page.locator(".reid").screenshot(animations="disabled")
+        browser.close()
+    return _smaller(base64.b64encode(drawn).decode())
 
 
 def main() -> int:
