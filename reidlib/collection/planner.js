@@ -89,7 +89,8 @@ function render({ model, el }) {
       ticksY: names.map((name) => [levels[name], String(levels[name])]), title: "Pixels per metre, and the levels it reaches" }));
   const line = svg("path", { fill: "none", stroke: "var(--right)", "stroke-width": 2.5 });
   const dot = svg("circle", { r: 6, fill: "var(--fourth)", stroke: "var(--ink)" });
-  curve.append(...names.map((name) => svg("text", { x: CURVE.right, y: up(levels[name]) - 3, "text-anchor": "end" }, name)), line, dot);
+  const halo = "paint-order: stroke; stroke: var(--paper); stroke-width: 5px"; // the curve may pass behind
+  curve.append(line, ...names.map((name) => svg("text", { x: CURVE.right, y: up(levels[name]) - 3, "text-anchor": "end", style: halo }, name)), dot);
 
   // What the camera sees: the picture's middle is 0, 0, and it is 320 wide.
   const view = panel.chart(340, 220, "What the camera sees", svg("text", { x: 10, y: 20, "font-weight": "bold" }, "What the camera sees"));
