@@ -54,7 +54,7 @@ function render({ model, el }) {
   const ranking = html("div", { class: "ranking", role: "group", "aria-label": "query and ranking" });
   panel.root.insertBefore(html("div", {}, html("style", {}, `.reid .faces, .reid .ranking { display: flex; flex-wrap: wrap; gap: 4px; margin: 4px 0; }
     .reid .faces button, .reid .ranking button { display: grid; justify-items: center; padding: 2px; font-size: 12px; line-height: 1.25; white-space: pre; text-align: center; }
-    .reid .faces img { height: 52px; } .reid .ranking img { height: 116px; } .reid .ranking .faded img { opacity: .3; }
+    .reid .faces img { height: 52px; } .reid .ranking img { height: 106px; } .reid .ranking .faded img { opacity: .3; }
     .reid .ranking button { border-width: 4px; } .reid .ranking .asked { border: 4px double var(--ink); margin-right: 12px; }
     .reid .ranking .yes { border-color: var(--right); } .reid .ranking .no { border-color: var(--wrong); border-style: dashed; }
     .reid canvas { max-width: 100%; cursor: crosshair; }`), faces, ranking), panel.pictures);
