@@ -215,3 +215,19 @@ def test_another_package_under_that_name_is_refused(conf, tmp_path, monkeypatch)
     assert set(search) == {"missing"} and not list((tmp_path / "search").iterdir())
     if shutil.which("npm") and "could not fetch" not in search["missing"]:
         assert "differs from its checksum" in search["missing"]
+
+
+def test_a_range_holds_the_value_that_it_begins_with(sought, page, tmp_path):
+    """A claim of 1.4 was used, and 1.2 was shown: the range ended there."""
+    table, vectors, images, _, _ = sought
+    panel = panels.Browser(table, vectors, images, None, claim=1.4)
+    latency.write_page(panel, tmp_path / "panel")
+    with latency.served(tmp_path) as address:
+        page.goto(f"{address}/panel/")
+        field = page.locator("[data-name=claim] input")
+        field.wait_for()
+        assert float(field.input_value()) == 1.4
+        grip = page.locator("[role=slider]").first
+        assert grip.get_attribute("aria-valuetext") == "distance 1.40"
+        field.press("ArrowLeft")
+        expect(page.locator("[data-name=claim] output")).to_have_text("1.39")

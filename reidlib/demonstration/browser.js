@@ -10,7 +10,7 @@ const OWN = -1; // the query that is no row: the visitor's own picture
 function render({ model, el }) {
   const panel = new Panel(model, el, "Query browser",
     "Click a face, a picture of the ranking, or a cell of the matrix. Drag the line of the claim, or move it with the "
-    + "arrow keys. ✓ and a circle: the same person; ✗, dashes and a cross: another one; faded: beyond the claim.");
+    + "arrow keys. ✓ and a circle: the same person; ✗, dashes and a cross: another one; a ring: nobody knows; faded: beyond the claim.");
   const { camera, start, end, frames, identity, pid, shown, bound } = panel.data;
   const farthest = Math.max(1.2, panel.state.claim); // of the distances that the line and the claim reach
   const rows = [...camera.keys()], sources = panel.data.pictures.map(picture);
@@ -115,9 +115,9 @@ function render({ model, el }) {
       ranking.firstChild.className = "asked";
       marks.replaceChildren(...hits.map(({ row, d, right }, i) => {
         const [px, py] = [x(d), 40 + 11 * (i % 4)];
-        return right === false || right === null
-          ? svg("path", { d: `M${px - 4} ${py - 4}l8 8m0-8l-8 8`, stroke: right === null ? "var(--ink)" : "var(--wrong)", "stroke-width": 2 }, svg("title", {}, when(row)))
-          : svg("circle", { cx: px, cy: py, r: 5, fill: "var(--right)" }, svg("title", {}, when(row)));
+        const told = svg("title", {}, when(row));
+        if (right === false) return svg("path", { d: `M${px - 4} ${py - 4}l8 8m0-8l-8 8`, stroke: "var(--wrong)", "stroke-width": 2 }, told);
+        return svg("circle", { cx: px, cy: py, r: 5, fill: right ? "var(--right)" : "none", stroke: right ? "none" : "var(--ink)" }, told);
       }));
       const pen = matrix.getContext("2d"), [i, j] = [sorted.indexOf(query), sorted.indexOf(state.match)];
       pen.putImageData(image, 0, 0);
@@ -137,7 +137,7 @@ function render({ model, el }) {
     valued(claimed, claim, `distance ${claim.toFixed(2)}`, 0, farthest);
     const within = hits.filter(({ d }) => d <= claim), true_ = hits.filter(({ right }) => right);
     const said = `Within a distance of ${claim.toFixed(2)} the system claims ${within.length === 1 ? "1 track" : `${within.length} tracks`}`;
-    panel.say(query === OWN ? `${said}. If your picture shows nobody of plaza, each claim is a false match.`
+    panel.say(query === OWN ? `${said}.${within.length ? " If your picture shows nobody of plaza, each claim is a false match." : ""}`
       : !known(query) ? `${said}. Who this is, nobody knows.`
       : `${said}; ${within.filter(({ right }) => right).length} of the person's ${true_.length} are among them.`);
   };

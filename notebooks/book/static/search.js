@@ -98,7 +98,7 @@ export function asking({ html, files, megabytes, found }) {
   html("style", {}, `.reid .own { border: 1px dashed var(--ink); border-radius: 6px; padding: 6px 10px; margin: 6px 0; }
     .reid .own label { flex-wrap: wrap; } .reid .own input { max-width: 100%; }
     .reid .own ::file-selector-button { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--ink); border-radius: 4px; padding: 2px 8px; }
-    .reid .own canvas { max-height: 260px; max-width: 100%; touch-action: none; } .reid .own [hidden] { display: none; }`),
+    .reid .own canvas { max-height: 260px; max-width: 100%; margin-top: 6px; touch-action: none; } .reid .own [hidden] { display: none; }`),
   html("label", {}, "Search with a picture of your own: choose, drop or paste one ", chooser), view, status);
 
   let picture = null, frame = null, waiting = 0;
