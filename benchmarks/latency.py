@@ -127,13 +127,29 @@ def examples() -> dict[str, live.Live]:
     people.loc[::2, "camera"] = "c2"
     vectors = rng.normal(size=(60, 256))
     pairs = {"made up": (rng.beta(2, 8, 500), rng.beta(6, 5, 100_000))}
+    linking = demonstration_panels.linking(people, vectors, {"clock": {}}, lambda numbers: 0.5)
     return {
         "thresholds": model_panels.thresholds(pairs),
         "toys": model_panels.toys(),
         "planner": collection_panels.planner(),
         "labeller": collection_panels.Labeller(tracks, crops),
         "browser": demonstration_panels.Browser(people, vectors, list(crops.values())[:60], None),
+        "linking": linking,
+        "playground": playground(rng),
     }
+
+
+def playground(rng: np.random.Generator) -> live.Live:
+    """Return the playground with one run, on vectors made up as many as the lesson's."""
+    from reidlib.collection import datasets
+    from reidlib.model import panels as model_panels
+
+    pid, camid, _ = np.meshgrid(range(1, 151), range(1, 7), range(4), indexing="ij")
+    table = pd.DataFrame({"path": "", "pid": pid.ravel(), "camid": camid.ravel()})
+    split = datasets.split(table, train=0.8)
+    parts = [len(part) for part in (split.train, split.query, split.gallery)]
+    vectors = [rng.normal(size=(rows, 256)).astype(np.float32) for rows in parts]
+    return model_panels.Playground({"made up": vectors}, split)
 
 
 def measure(page, where: str) -> None:

@@ -40,9 +40,12 @@ class Live(anywidget.AnyWidget):
         self.module = module
         super().__init__(_esm=source(module), data=dict(data), state=state)
 
-    def record(self) -> dict:
-        """Return the panel as JSON holds it: its module, data (bytes as base64) and state."""
-        return {"module": self.module, "data": _as_text(self.data), "state": self.state}
+    def record(self, **more) -> dict:
+        """Return the panel as JSON holds it: its module, data (bytes as base64) and state.
+
+        `more` joins the data, or takes the place of some.
+        """
+        return {"module": self.module, "data": _as_text(self.data | more), "state": self.state}
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, metadata = super()._repr_mimebundle_(**kwargs)

@@ -13,15 +13,16 @@ import pytest
 import test_browser
 
 from benchmarks import latency
-from reidlib.collection import camera_plots
+from reidlib.collection import camera_plots, datasets
 from reidlib.collection import panels as collection_panels
+from reidlib.demonstration import matching, plots
 from reidlib.demonstration import panels as demonstration_panels
-from reidlib.demonstration import plots
 from reidlib.model import distances, losses, toy, verification
 from reidlib.model import panels as model_panels
 
 browser, lab, page = test_browser.browser, test_browser.lab, test_browser.page
 RNG = np.random.default_rng(0)
+BEGIN = {"loss": "triplet", "margin": 0.3, "dim": 128, "optimiser": "adam"}
 PAIRS = {
     "good": (RNG.beta(2, 8, 300).astype(np.float32), RNG.beta(6, 5, 20_000).astype(np.float32)),
     "bad": (RNG.uniform(0, 0.9, 300), RNG.uniform(0.1, 1, 20_000)),
@@ -50,6 +51,34 @@ def sought():
 
 
 SOUGHT = sought()
+CITY = {"overlap": [("c1", "c2")], "travel": {("c2", "c3"): 20.0}}
+KNOWLEDGE = {"clock": {}, "clock, cameras": CITY}
+
+
+def found(identities):
+    """The share of tracks whose number nobody else has: changes with every link."""
+    return len(set(identities.tolist())) / len(identities)
+
+
+def playground():
+    """The playground with six runs, all three losses among them, as the book has it."""
+    pid, camid, _ = np.meshgrid(range(1, 25), range(1, 4), range(3), indexing="ij")
+    table = pd.DataFrame({"path": "", "pid": pid.ravel(), "camid": camid.ravel()})
+    split = datasets.split(table, train=0.75)
+    rng = np.random.default_rng(0)
+    people, cameras = rng.normal(size=(25, 4)), rng.normal(size=(4, 16))
+
+    def vectors(part):
+        known = np.hstack([people[part.pid], 2 * cameras[part.camid]])
+        return (known + rng.normal(0, 0.3, known.shape)).astype(np.float32)
+
+    features = {"made up": [vectors(part) for part in (split.train, split.query, split.gallery)]}
+    panel = model_panels.Playground(features, split, steps=60)
+    for change in ({"loss": "margin"}, {"loss": "contrastive"}, {"loss": "triplet", "dim": 2},
+                   {"dim": 128, "margin": 1.5}, {"margin": 0.3, "optimiser": "adamw"}):  # fmt: skip
+        panel.state = panel.state | {"run": -1} | change
+    panel.state = panel.state | panel.begin | {"run": 0, "moment": 5}
+    return panel
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +90,8 @@ def made():
         "planner": collection_panels.planner(),
         "labeller": collection_panels.Labeller(TRACKS, CROPS),
         "browser": demonstration_panels.Browser(*SOUGHT, None, claim=0.6),
+        "linking": demonstration_panels.linking(*SOUGHT[:2], KNOWLEDGE, found, 0.5),
+        "playground": playground(),
     }
 
 
@@ -94,7 +125,10 @@ def put(panel, name, value):
         field.fill(str(value))
 
 
-@pytest.fixture(params=["thresholds", "toys", "planner", "labeller", "browser"])
+PANELS = ["thresholds", "toys", "planner", "labeller", "browser", "linking", "playground"]
+
+
+@pytest.fixture(params=PANELS)
 def every(request, page, site):
     """Every panel, one after the other."""
     return opened(page, site, request.param)
@@ -315,6 +349,100 @@ def test_the_query_browser_by_faces_ranking_and_matrix(page, site):
     assert re.search(r"c1, \d+ s and c1, \d+ s: distance \d\.\d\d", label)
     page.keyboard.press("ArrowRight")
     assert panel.locator("canvas").get_attribute("aria-label") != label
+
+
+@pytest.mark.parametrize("known", KNOWLEDGE)
+@pytest.mark.parametrize("threshold", [0.0, 0.31, 0.62, 0.875, 1.2])
+def test_linking_shows_the_people_that_link_finds(threshold, known, page, site):
+    panel = opened(page, site, "linking")
+    put(panel, "known", known)
+    put(panel, "threshold", threshold)
+    identities = matching.link(*SOUGHT[:2], threshold=threshold, **KNOWLEDGE[known])
+    people = identities.max()
+    assert f"{people} people; IDF1 over all cameras {people / 25:.3f}." in said(panel)
+    bars = panel.locator("[role=option]").evaluate_all(
+        "bars => bars.map(bar => [bar.dataset.row, bar.ariaLabel, bar.getAttribute('y')])"
+    )
+    bars.sort(key=lambda bar: int(bar[0]))
+    assert [int(label.split("person ")[1]) for _, label, _ in bars] == identities.tolist()
+    lanes = np.array([float(y) for _, _, y in bars])
+    for person in range(1, people + 1):
+        mine = lanes[identities == person]
+        assert np.ptp(mine) < 10  # of one lane, apart from the cameras' own heights in it
+        others = lanes[identities != person]
+        assert not len(others) or np.abs(others[:, None] - mine).min() > 10
+
+
+def test_linking_by_its_curve_bars_matches_and_matrix(page, site):
+    panel = opened(page, site, "linking")
+    first = said(panel)
+    latency.drag(page, panel.locator("[role=slider]").first, steps=4, reach=60)
+    assert said(panel) != first
+    story = panel.locator("canvas + p")
+    told = [story.inner_text()]
+    panel.locator("[role=option]").nth(3).click()
+    told.append(story.inner_text())
+    page.keyboard.press("ArrowDown")  # the bars have the focus
+    told.append(story.inner_text())
+    panel.get_by_role("group", name="nearest tracklets").locator("button").nth(2).click()
+    told.append(story.inner_text())
+    panel.locator("canvas").click(position={"x": 40, "y": 100})
+    told.append(story.inner_text())
+    page.keyboard.press("ArrowRight")
+    told.append(story.inner_text())
+    assert len(set(told)) == len(told)
+    put(panel, "threshold", 0)
+    for _ in range(25):
+        assert re.search(r"distance|itself", story.inner_text())
+        if "cannot be one person" in story.inner_text():
+            break
+        page.keyboard.press("ArrowRight")
+    else:
+        raise AssertionError("25 pairs, and none of them is at once in one camera")
+
+
+def test_the_playground_plays_its_runs_without_a_kernel(made, page, site):
+    page.emulate_media(reduced_motion="reduce")  # so each run is at its end at once
+    panel = opened(page, site, "playground")
+    runs = made["playground"].data["runs"]
+    names = list(made["playground"].begin)
+    for run in runs:
+        values = {name: value for name, value in run["settings"].items() if value != "none"}
+        for name in sorted(names, key=lambda name: values.get(name) != BEGIN.get(name)):
+            field = panel.locator(f"[data-name={name}] select")
+            if name == "margin":
+                put(panel, name, values[name])
+            elif name in values and field.count() and field.is_enabled():
+                field.select_option(str(values[name]))
+        end = run["frames"][-1]
+        assert f": rank-1 {end['cmc'][0]:.3f}, mAP {end['mAP']:.3f}." in said(panel)
+        mining = panel.locator("[data-name=mining] select")
+        assert mining.is_disabled() == (run["settings"]["loss"] != "triplet")
+    assert panel.locator("tbody tr").count() == len(runs)
+    assert panel.locator("[data-name=lr] option:disabled").count() == 4  # not recorded
+    assert "than run" in said(panel) or "No change against run" in said(panel)
+    panel.get_by_role("button", name="run 2", exact=True).click()
+    assert said(panel).startswith("Run 2 was made before")
+
+
+def test_the_playground_keeps_the_colours_of_pinned_runs(page, site):
+    page.emulate_media(reduced_motion="reduce")
+    panel = opened(page, site, "playground")
+    put(panel, "loss", "margin")
+    key = "tr:has(button[title='show run {} again']) td:last-child svg path"
+    look = "path => path.getAttribute('stroke') + path.getAttribute('stroke-dasharray')"
+
+    def looks(run):
+        return panel.locator(key.format(run)).first.evaluate(look)
+
+    first, second = looks(1), looks(2)
+    assert first != second
+    panel.get_by_title("keep the curves of run 2").click()
+    assert page.evaluate("document.activeElement.textContent") == "unpin"
+    put(panel, "loss", "contrastive")
+    assert (looks(1), looks(2)) == (first, second) and looks(3) not in (first, second)
+    panel.get_by_title("keep the curves of run 1").click()
+    assert panel.locator(key.format(1)).count() == 0 and looks(2) == second
 
 
 def test_in_jupyterlab_the_kernel_learns_what_the_hand_did(page, lab):

@@ -1,12 +1,14 @@
 """The panels of lesson 05 survive every control and show what the figures and the library say."""
 
+import base64
+
 import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
 from panels import sweep
 
-from reidlib.demonstration import labelling, panels, plots, saliency
+from reidlib.demonstration import labelling, matching, panels, plots, saliency
 from reidlib.model import distances
 
 CAMERA = {"K": [[400, 0, 160], [0, 400, 90], [0, 0, 1]], "t": [0, 0.84, 8.68]} | {
@@ -120,11 +122,37 @@ def test_linking_survives_every_control_and_scores_what_it_shows(tracklets, vect
     ]
     knowledge = {"the clock": {}, "the ground as well": {"positions": places}}
     panel = panels.linking(tracklets, vectors, knowledge, lambda numbers: 1 / max(numbers), 0.1)
-    assert "4 people; IDF1 over all cameras 0.250" in panel.message.value
-    panel.controls["threshold"].value = 0.0  # only two tracks look exactly alike
-    assert "6 people; IDF1 over all cameras 0.167" in panel.message.value
-    assert sweep(panel) > 5
-    assert panel.controls["known"].options == ("the clock", "the ground as well")
+    assert panel.state["known"] == "the clock" and panel.state["threshold"] == 0.1
+    data = panel.record()["data"]
+    ways = data["ways"]
+    assert ways[0]["scores"][0] == 1 / 6  # only two tracks look exactly alike
+    assert [way["name"] for way in ways] == list(knowledge)
+    for way, known in zip(ways, knowledge.values()):
+        identities = unpacked(way["identities"])
+        for threshold in (0.0, 0.1, 0.98, 1.2):
+            result = np.searchsorted(way["begins"], threshold, side="right") - 1
+            linked = matching.link(tracklets, vectors, threshold=threshold, **known)
+            assert identities[result].tolist() == linked.tolist()
+            assert way["scores"][result] == 1 / max(linked)
+        pairwise = unpacked(way["pairwise"])
+        assert np.isnan(pairwise[0, 1]) and pairwise[0, 3] < 0.02  # two at once; one, twice
+        assert 1 / 4 in way["scores"]
+    assert np.isfinite(unpacked(data["alike"])).all()
+
+
+def test_linking_shows_who_has_no_vector(tracklets, vectors):
+    lacking = vectors.copy()
+    lacking[2] = np.nan
+    data = panels.linking(tracklets, lacking, {"the clock": {}}, lambda numbers: 0.5).record()[
+        "data"
+    ]
+    alike = unpacked(data["alike"])
+    assert np.isnan(alike[2]).all() and np.isnan(alike).sum() == 13
+
+
+def unpacked(packed):
+    values = np.frombuffer(base64.b64decode(packed["bytes"]), packed["dtype"])
+    return values.reshape(packed["shape"])
 
 
 TIMES = np.arange(11) / 12.5

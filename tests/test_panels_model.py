@@ -1,19 +1,23 @@
 """The panels of lesson 04 survive every control and say what the library says."""
 
+import asyncio
 import base64
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from panels import sweep
+import torch
 
 from reidlib.collection import datasets
 from reidlib.model import panels, ranking, toy, training
 
+BEGIN = {"loss": "triplet", "margin": 0.3, "mining": "all", "dim": 128, "lr": 1e-3}
+
 
 def put(panel, **values):
-    for name, value in values.items():
-        panel.controls[name].value = value
+    """Choose settings as a hand does: what was shown is no longer, so the panel trains."""
+    panel.state = panel.state | {"run": -1, "doing": "run"} | values
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +70,14 @@ def test_a_head_learns_what_the_features_hide(features, split):
 
 def test_playground_survives_every_control_and_keeps_every_run(features, split):
     panel = panels.Playground(features, split, steps=5)
-    sweep(panel)
+    for name, values in {**panel.data["choices"], "margin": [0, 0.7, 1.5]}.items():
+        for value in [*values, panel.begin[name]]:
+            put(panel, **{name: value})
+            assert panel.course == {} and panel.training is None
     assert panel.runs.run.tolist() == list(range(1, len(panel.runs) + 1))
-    settings = panel.runs.drop(columns=["run", "rank-1", "mAP"])
+    settings = panel.runs.drop(columns=["run", "steps", "rank-1", "mAP"])
     assert not settings.duplicated().any()
-    assert panel.table.value.count("<tr") == len(panel.runs) + 1
+    assert len(panel.data["runs"]) == len(panel.runs) == len(panel.results) == 18
 
 
 def test_playground_starts_with_what_does_not_collapse(features, split):
@@ -82,7 +89,81 @@ def test_playground_does_not_train_twice(features, split):
     panel = panels.Playground(features, split, steps=5)
     put(panel, optimiser="sgd")
     put(panel, optimiser="adam")
-    assert len(panel.runs) == 2 and "Run 1 was made before" in panel.message.value
+    assert len(panel.runs) == 2
+
+
+@pytest.mark.parametrize("loss", ["contrastive", "margin"])
+def test_playground_trains_no_second_time_for_what_has_no_effect(loss, features, split):
+    panel = panels.Playground(features, split, steps=5)
+    put(panel, loss=loss)
+    put(panel, mining="hard")
+    assert panel.runs.mining.tolist() == ["all", "none"]
+
+
+@pytest.mark.parametrize("changes", [{"mining": "hard"}, {"loss": "contrastive", "dim": 2}])
+def test_playground_scores_as_train_head_does(changes, features, split):
+    panel = panels.Playground(features, split, steps=40)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    put(panel, **changes)
+    assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
+    result = training.train_head(features["made up"], split, **BEGIN | changes, steps=40)[1]
+    run = panel.data["runs"][-1]
+    assert panel.results[tuple(run["settings"].values())].mAP == result.mAP
+    assert panel.runs["mAP"].iloc[-1] == result.mAP
+    steps = [frame["step"] for frame in run["frames"]]
+    assert steps[0] == 0 and steps[-1] == run["steps"] and len(steps) > 10
+    assert run["frames"][-1]["cmc"] == [round(share, 4) for share in result.cmc[:20].tolist()]
+    assert run["frames"][0]["loss"] is None and run["frames"][-1]["loss"] > 0
+
+
+def test_playground_tells_what_went_wrong_and_goes_on(features, split):
+    panel = panels.Playground(features, split, steps=5)
+    put(panel, margin=-1)
+    assert "margin is -1" in panel.course["error"] and len(panel.runs) == 1
+    put(panel, pins=[])  # nothing that trains
+    put(panel, margin=0.2)
+    assert panel.course == {} and len(panel.runs) == 2
+
+
+def test_playground_hears_of_pause_and_stop_while_it_trains(features, split):
+    """In a kernel's event loop, what the hand does comes between two moments of the training."""
+
+    async def kernel():
+        panel = panels.Playground(features, split, steps=200)
+        put(panel, lr=1e-2)
+        assert len(panel.course["frames"]) == 0  # the message is answered before it trains
+        while len(panel.course["frames"]) < 3:
+            await asyncio.sleep(0)
+        panel.state = panel.state | {"doing": "pause"}
+        await asyncio.sleep(0.2)
+        frames = len(panel.course["frames"])
+        await asyncio.sleep(0.2)
+        assert len(panel.course["frames"]) == frames < 8
+        panel.state = panel.state | {"doing": "stop"}
+        assert panel.course == {} and len(panel.runs) == 2
+        assert panel.runs["steps"].iloc[-1] < 200 and len(panel.results) == 1
+        put(panel, lr=1e-4)
+        put(panel, lr=3e-4)  # takes the place of the one before
+        while len(panel.runs) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert panel.runs["lr"].tolist() == [1e-3, 1e-2, 3e-4] and panel.course == {}
+
+    asyncio.run(asyncio.wait_for(kernel(), 120))
+
+
+def test_the_book_plays_a_small_grid_of_runs(features, split):
+    panel = panels.Playground(features, split, steps=40)
+    record = panel.record()
+    runs = record["data"]["runs"]
+    assert len(panel.data["runs"]) == 1 and len(runs) > 18
+    settings = [tuple(run["settings"].values()) for run in runs]
+    assert len(set(settings)) == len(settings)
+    changed = [sum(a != b for a, b in zip(one, settings[0])) for one in settings]
+    assert max(changed) <= 3
+    assert len(json.dumps(record)) < 12_000 * len(runs) and record["seconds"] > 0
+    for name, values in {**panel.data["choices"], "margin": panels.MARGINS}.items():
+        assert {run["settings"][name] for run in runs} >= set(values)
 
 
 def test_thresholds_hold_counts_that_are_exact_at_every_step():

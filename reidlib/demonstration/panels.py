@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from reidlib.demonstration import labelling, matching, plots, saliency
+from reidlib.demonstration import grouping, labelling, matching, plots, saliency
 from reidlib.live import Live, jpeg, pack
 from reidlib.model import distances
 from reidlib.panel import Panel, keys
@@ -79,27 +79,40 @@ def linking(
     knowledge: Mapping[str, Mapping],
     score: Callable[[np.ndarray], float],
     threshold: float = 0.5,
-) -> Panel:
+) -> Live:
     """Return a panel that links tracklets by other rules: the time line and how good it is.
 
     `knowledge` names what is known of the place, each as keywords of `matching.link` (overlap,
-    travel, positions); the first is shown. `score` turns identities into a number (IDF1).
+    travel, positions); the first is shown. `score` turns identities into a number from 0 to 1
+    (IDF1). The panel holds every result that there is, and what each is worth.
     """
+    vectors = np.asarray(vectors, np.float32)
+    known = np.isfinite(vectors).all(axis=1)
+    alike = np.full((len(vectors), len(vectors)), np.nan, np.float32)
+    alike[np.ix_(known, known)] = distances.distances(vectors[known], vectors[known])
+    data = tracklets[["camera", "start", "end"]].to_dict("list")
+    data["camera"] = [str(camera) for camera in data["camera"]]
+    data["alike"] = pack(alike)
+    data["ways"] = [
+        _way(name, matching.links(tracklets, vectors, **rules), score)
+        | {"brief": rules.get("brief", matching.BRIEF)}
+        for name, rules in knowledge.items()
+    ]
+    state = {"known": next(iter(knowledge)), "threshold": round(float(threshold), 3)}
+    return Live("demonstration/linking.js", data, **state, row=0, other=-1)
 
-    def draw(threshold: float, known: str):
-        identity = matching.link(tracklets, vectors, threshold=threshold, **knowledge[known])
-        figure = plots.who_was_where(tracklets.assign(identity=identity))
-        people = len(np.unique(identity))
-        said = counted(people, "person", "people")
-        return figure, f"{said}; IDF1 over all cameras {score(identity):.3f}."
 
-    return Panel(
-        draw,
-        live=False,
-        dpi=70,
-        threshold=ipywidgets.FloatSlider(threshold, min=0.0, max=1.2, step=0.02),
-        known=ipywidgets.Dropdown(options=list(knowledge), description="what is known"),
-    )
+def _way(name: str, links: tuple, score: Callable) -> dict:
+    """Return all results of linking by one kind of knowledge, with their scores."""
+    pairwise, results = links
+    never = pairwise >= grouping.FORBIDDEN
+    return {
+        "name": name,
+        "pairwise": pack(np.where(never, np.nan, pairwise).astype(np.float32)),
+        "begins": [lowest for lowest, _ in results],
+        "scores": [float(score(identities)) for _, identities in results],
+        "identities": pack(np.array([identities for _, identities in results], np.uint32)),
+    }
 
 
 class Player(Panel):

@@ -1,9 +1,12 @@
 """A network in use: images to its input, its embeddings, and its score on a data set."""
 
+import contextlib
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import torch
+from scipy.linalg import orthogonal_procrustes
 from torch import nn
 
 from reidlib import assets
@@ -77,3 +80,31 @@ def keep_freed_memory() -> None:
     anew can take as long as the network itself. Other systems are not changed.
     """
     np.empty(2**25 - 2**13, np.uint8)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch use one thread: on so small a network as a head, threads wait more than work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def on_a_plane(vectors: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    """Return vectors (N, D) as points (N, 2): the two directions in which they spread most (PCA).
+
+    Which way these point means nothing, so they are turned, or mirrored, to where the same N lay
+    `before`, (N, 2): what moves from one picture to the next has moved (Schönemann, 1966).
+
+    >>> on_a_plane([[0, 0, 3], [0, 0, -3], [0, 1, 0], [0, -1, 0]]).round(6).tolist()[0]
+    [3.0, 0.0]
+    """
+    vectors = np.asarray(vectors, float)
+    left, spread, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    points = left[:, :2] * spread[:2]
+    if before is None:
+        return points
+    return points @ orthogonal_procrustes(points, before)[0]

@@ -216,21 +216,23 @@ class Trainer:
 
     def epoch(self, number: int, progress: bool = True) -> dict:
         """Train for one epoch, counted from 0, and return its row of the history."""
-        started, scores, seen = time.perf_counter(), [], 0
-        torch.manual_seed(self.settings.seed * 100_003 + number)
-        self.network.train()
+        started = time.perf_counter()
         title = f"epoch {number + 1}/{self.settings.epochs}"
-        batches = self.batches(number)
         quiet = not (progress and processes.is_first(self.accelerator))
-        bar = tqdm(batches, title, self.steps, leave=False, disable=quiet)
-        for step, (batch, labels) in enumerate(bar):
-            rate = self.set_rate(number + step / self.steps)
-            scores.append(self.step(batch, labels))
-            seen += len(labels)
+        scores = list(tqdm(self.learn(number), title, self.steps, leave=False, disable=quiet))
         seconds = time.perf_counter() - started
         means = pd.DataFrame(scores).mean().to_dict()
+        seen = self.steps * self.sampler.identities * self.sampler.images
         pace = {"images_per_second": seen / seconds, "seconds": seconds}
-        return {"epoch": number + 1, "lr": rate, **means, **pace}
+        return {"epoch": number + 1, "lr": self.optimiser.param_groups[0]["lr"], **means, **pace}
+
+    def learn(self, number: int) -> Iterator[dict]:
+        """Train for one epoch, counted from 0, and yield the parts of the loss of every batch."""
+        torch.manual_seed(self.settings.seed * 100_003 + number)
+        self.network.train()
+        for step, (batch, labels) in enumerate(self.batches(number)):
+            self.set_rate(number + step / self.steps)
+            yield self.step(batch, labels)
 
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield an epoch's batches with their labels, each prepared while the last is learnt.
@@ -378,6 +380,22 @@ def train_head(
     `vectors` are the features of the train, query and gallery images of `split`, (N, D) each.
     `settings` go to `fit`: loss, margin, mining, lr, optimiser ...
     """
+    head, data, settings = _head(vectors, split, dim, steps, identities, seed, **settings)
+    with embedding.one_thread():
+        fit(head, data, device="cpu", progress=False, **settings)
+        query, gallery = (embedding.embed(head, part) for part in vectors[1:])
+        return head, ranking.score(query, gallery, split)
+
+
+def head_trainer(vectors: Sequence[np.ndarray], split: datasets.Dataset, **settings) -> Trainer:
+    """Return the training of `train_head`, of the same arguments, before its first step."""
+    head, (data, pids), settings = _head(vectors, split, **settings)
+    labels = np.unique(pids, return_inverse=True)[1]
+    return Trainer(head, data, labels, _changed(Settings(), settings), "cpu")
+
+
+def _head(vectors, split, dim=128, steps=300, identities=12, seed=0, **settings):
+    """Return a new head, the vectors and people that it learns from, and settings of `fit`."""
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.manual_seed(seed)
         head = networks.SiameseHead(vectors[0].shape[1], dim)
@@ -385,11 +403,4 @@ def train_head(
     train, pids = vectors[0][chosen], split.train.pid[chosen].to_numpy()
     epochs = max(1, round(steps / len(IdentitySampler(pids, identities))))
     settings = {"identities": identities, "epochs": epochs, "seed": seed, **settings}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on so small a network threads wait longer than they work
-    try:
-        fit(head, (train, pids), device="cpu", progress=False, **settings)
-        query, gallery = (embedding.embed(head, part) for part in vectors[1:])
-        return head, ranking.score(query, gallery, split)
-    finally:
-        torch.set_num_threads(threads)
+    return head, (train, pids), settings
