@@ -149,7 +149,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float, float]:
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - started
         memory.stopped.set()
-    record(path, notebook)
+    seconds -= record(path, notebook)
     return clean(notebook), seconds, memory.peak / 1e9
 
 
@@ -197,12 +197,18 @@ def _without_widget(output: dict) -> dict:
     return output
 
 
-def record(path: Path, notebook: nbformat.NotebookNode) -> None:
-    """Move what the browser's panels hold from a notebook to the web book, which shows it."""
+def record(path: Path, notebook: nbformat.NotebookNode) -> float:
+    """Move what the browser's panels hold from a notebook to the web book, which shows it.
+
+    Returns the seconds that a panel took to compute what the book alone needs: nobody who runs the
+    notebook waits for that.
+    """
+    seconds = 0.0
     for cell in notebook.cells:
         for output in list(cell.get("outputs", [])):
             panel = output.get("data", {}).pop(RECORD, None)
             if panel:
+                seconds += panel.pop("seconds", 0.0)
                 name = f"{path.stem}-{Path(panel['module']).stem}"
                 with assets.atomic(HERE / "book" / "panels" / f"{name}.json") as temporary:
                     temporary.write_text(json.dumps(panel) + "\n")
@@ -212,6 +218,7 @@ def record(path: Path, notebook: nbformat.NotebookNode) -> None:
                     twin = nbformat.v4.new_output("display_data", data, metadata={"twin": name})
                     cell.outputs.append(twin)
                     cell.metadata["mystnb"] = {"image": {"alt": TWINS[name]}}
+    return seconds
 
 
 def photograph(panel: dict) -> str | None:

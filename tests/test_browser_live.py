@@ -396,7 +396,7 @@ def test_linking_by_its_curve_bars_matches_and_matrix(page, site):
         assert re.search(r"distance|itself", story.inner_text())
         if "cannot be one person" in story.inner_text():
             break
-        page.keyboard.press("ArrowRight")
+        panel.locator("canvas").press("ArrowRight")
     else:
         raise AssertionError("25 pairs, and none of them is at once in one camera")
 

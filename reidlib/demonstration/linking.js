@@ -8,10 +8,10 @@
 const TOP = 30, FOOT = 42; // above and below the time line
 const LEFT = 34, RIGHT = 586;
 const ROOM = 520; // the height of all lanes together
-const CURVE = { left: 52, right: 386, top: 28, bottom: 190 };
+const CURVE = { left: 52, right: 386, top: 28, bottom: 176 };
 const COLOURS = ["var(--right)", "var(--wrong)", "var(--third)", "var(--fourth)", "var(--fifth)"];
 const DASHES = ["none", "7 4", "2 4", "10 3 2 3", "4 2"];
-const STROKES = ["", "M-2 8L8-2M6 16L16 6", "M0 4H12", "M4 0V12", "M-2 4L8 14M2-4L16 10"]; // a camera's pattern
+const STROKES = ["", "M-2 8L8-2M6 16L16 6", "M3 0V12M9 0V12", "M-2 4L8 14M2-4L16 10", "M0 3H12M0 9H12"]; // a camera's pattern
 const MOST = 110; // rows of the matrix
 const NEAR = 6; // the nearest tracklets that are listed
 
@@ -63,8 +63,8 @@ function render({ model, el }) {
   lines.append(svg("defs", {}, ...cameras.map((_, i) => svg("pattern", { id: own + i, width: 12, height: 12, patternUnits: "userSpaceOnUse" },
     svg("rect", { width: 12, height: 12, fill: COLOURS[i % COLOURS.length] }),
     svg("path", { d: STROKES[i % STROKES.length], stroke: "var(--paper)", "stroke-width": 2.5, fill: "none" })))),
-  ...cameras.map((name, i) => svg("g", {}, svg("rect", { x: 180 + 95 * i, y: 9, width: 22, height: 11, fill: `url(#${own}${i})`, stroke: "var(--ink)", "stroke-width": 0.8 }),
-    svg("text", { x: 207 + 95 * i, y: 19 }, `camera ${name}`))));
+  ...cameras.map((name, i) => svg("g", {}, svg("rect", { x: 165 + 112 * i, y: 9, width: 22, height: 11, fill: `url(#${own}${i})`, stroke: "var(--ink)", "stroke-width": 0.8 }),
+    svg("text", { x: 192 + 112 * i, y: 19 }, `camera ${name}`))));
   const box = (row) => ({ x: x(start[row]).toFixed(1), width: Math.max(2, x(end[row]) - x(start[row])).toFixed(1), height: thick.toFixed(1) });
   const top = (row, at_) => (TOP + high * at_ + 0.05 * high + shift * cameras.indexOf(camera[row])).toFixed(1);
   const ghosts = rows.map((row) => svg("rect", { ...box(row), y: top(row, lane[row]), fill: "none", stroke: "var(--faint)", "stroke-dasharray": "3 2" }));
@@ -85,9 +85,10 @@ function render({ model, el }) {
   const side = html("div", {});
   side.style.cssText = "flex: 1 1 330px; min-width: 0;";
   panel.pictures.append(side);
+  panel.pictures.style.alignItems = "flex-start";
   const along = (value) => CURVE.left + value / farthest * (CURVE.right - CURVE.left);
   const up = (value) => CURVE.bottom - clamp(value, 0, 1) * (CURVE.bottom - CURVE.top);
-  const curves = panel.chart(400, 250, "The score at every threshold", axes({ ...CURVE, x: along, y: up,
+  const curves = panel.chart(400, 220, "The score at every threshold", axes({ ...CURVE, x: along, y: up,
     ticksX: [0, 0.2, 0.4, 0.6, 0.8, 1, 1.2].map((value) => [value, value.toFixed(1)]), ticksY: [0, 0.25, 0.5, 0.75, 1].map((value) => [value, value.toFixed(2)]),
     nameX: "threshold (cosine distance)", nameY: "IDF1, all cameras", title: "How alike must two tracks be?" }));
   side.append(curves);
@@ -104,7 +105,7 @@ function render({ model, el }) {
 
   // The matrix: all pairs, rows by camera and time.
   const sorted = [...rows].sort((a, b) => (camera[a] < camera[b] ? -1 : camera[a] > camera[b] ? 1 : start[a] - start[b])).slice(0, MOST);
-  const cell = Math.max(3, Math.floor(330 / sorted.length)), size = cell * sorted.length;
+  const cell = Math.max(3, Math.floor(310 / sorted.length)), size = cell * sorted.length;
   const matrix = html("canvas", { width: size, height: size, tabindex: 0, role: "img", title: "distances of all pairs, dark is alike: click a cell",
     click: (event) => pick(event.offsetX * size / matrix.clientWidth / cell, event.offsetY * size / matrix.clientHeight / cell),
     keydown: (event) => {
@@ -189,14 +190,14 @@ function render({ model, el }) {
     pen.drawImage(base.picture, 0, 0);
     sorted.forEach((a, y) => sorted.forEach((b, z) => {
       if (a === b || identity[a] !== identity[b]) return;
-      pen.strokeStyle = "#56b4e9"; // linked
-      pen.strokeRect(z * cell + 1, y * cell + 1, cell - 2, cell - 2);
+      pen.fillStyle = "#0072b2";
+      pen.fillRect(z * cell + 1, y * cell + 1, cell - 2, cell - 2);
     }));
     pen.strokeStyle = "#d55e00";
     if (i >= 0) pen.strokeRect(0, i * cell, size, cell);
     if (j >= 0) pen.strokeRect(j * cell, 0, cell, size);
     const words = explain(way, identity, row, other);
-    write(told, `All pairs: dark is alike, framed is linked, a stroke cannot be. ${words}`);
+    write(told, `All pairs: dark is alike, a dot is linked, a stroke cannot be. ${words}`);
     put(matrix, "aria-label", told.textContent);
     matches.replaceChildren(...nearest(row).slice(0, NEAR).map((one) => {
       const never = Number.isNaN(way.pairwise[row * count + one]), linked = identity[one] === identity[row];

@@ -112,7 +112,7 @@ function render({ model, el }) {
   const losses = panel.chart(370, 284, "The loss on its way", axes({ ...PLACE, x: when, y: high, ticksX: [0, 1, 2, 3].map((k) => [k * steps / 3, String(Math.round(k * steps / 3))]),
     ticksY: [0, 0.05, 0.2, 0.5, 1, 1.5].map((value) => [value, String(value)]), nameX: "steps", nameY: "loss", title: "The loss on its way" }));
   const curves = panel.chart(370, 284, "CMC: how often the person is among the first of the ranking", axes({ ...PLACE, x: rank, y: share,
-    ticksX: [1, 5, 10, 15, 20].map((k) => [k, String(k)]), ticksY: [0, 0.25, 0.5, 0.75, 1].map((value) => [value, `${100 * value}%`]), nameX: "rank", nameY: "queries", title: "CMC: found by this rank" }));
+    ticksX: [1, 5, 10, 15, 20].map((k) => [k, String(k)]), ticksY: [0, 0.25, 0.5, 0.75, 1].map((value) => [value, `${100 * value}%`]), nameX: "rank", nameY: "share of queries", title: "CMC: found by this rank" }));
   const styled = (chart) => COLOURS.map((stroke, i) => {
     const pair = [svg("path", { fill: "none", stroke, "stroke-width": 2.5, "stroke-dasharray": DASHES[i] }), svg("path", { fill: stroke })];
     chart.append(...pair);
@@ -160,7 +160,7 @@ function render({ model, el }) {
     if (before < 0 || before === panel.state.run || !runs[before]) return "";
     const end = runs[before].frames[last(runs[before])], gain = frame.mAP - end.mAP;
     if (Math.abs(gain) < 1e-5 && frame.cmc[0] === end.cmc[0]) return ` No change against ${name(before)}.`;
-    return ` mAP ${Math.abs(gain).toFixed(3)} ${gain < 0 ? "lower" : "higher"} than ${name(before)}'s.`;
+    return ` Its mAP is ${Math.abs(gain).toFixed(3)} ${gain < 0 ? "lower" : "higher"} than ${name(before)}'s.`;
   };
   const tell = (run, frame) => {
     const title = name(panel.state.run), capital = title[0].toUpperCase() + title.slice(1);
