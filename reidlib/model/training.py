@@ -6,8 +6,6 @@ Everything random in an epoch comes from (seed, epoch), so an epoch begun anew r
 import math
 import sys
 import time
-import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -21,7 +19,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from reidlib.collection import datasets, transforms
-from reidlib.model import checkpoints, embedding, losses, networks, processes, ranking
+from reidlib.model import checkpoints, embedding, examples, losses, networks, processes, ranking
 from reidlib.model.sampler import CameraSampler, IdentitySampler
 
 OPTIMISERS = {
@@ -155,7 +153,7 @@ def fit(
     """
     settings = _changed(Settings() if settings is None else settings, changes)
     _check_number("every", every, 1, whole=True)
-    data, pids, cameras = _in_memory(dataset, settings.size)
+    data, pids, cameras = examples.in_memory(dataset, settings.size)
     people, labels = np.unique(pids, return_inverse=True)
     if model.classes not in (None, len(people)):
         raise ValueError(
@@ -285,7 +283,7 @@ class Trainer:
             "loss": repr(self.settings.loss),
             "augment": self.settings.augment is not None,
             "config": {name: networks.plain(value) for name, value in self.model.config.items()},
-            "data": _fingerprint(self.data, self.labels),
+            "data": examples.fingerprint(self.data, self.labels),
         }
 
 
@@ -327,46 +325,6 @@ def _check_number(name, value, least=0, most=sys.float_info.max, whole=False) ->
         raise ValueError(f"{name} is {value!r}; expected {limits}, {kind}")
 
 
-def _in_memory(dataset, size: tuple[int, int]) -> tuple:
-    """Return the images or vectors to learn from, whom each shows, and the cameras if known."""
-    if isinstance(dataset, datasets.Dataset):
-        table = dataset.train[_shows_somebody(dataset.train.pid, least=1)]
-        images = datasets.read_images(table.path, size)
-        return images, table.pid.to_numpy(), table.camid.to_numpy()
-    data, pids = np.asarray(dataset[0]), np.asarray(dataset[1])
-    good = data.ndim == 2 or (data.ndim == 4 and data.dtype == np.uint8)
-    if pids.shape != data.shape[:1] or not good:
-        raise ValueError(
-            f"{data.dtype} data of shape {data.shape} and {len(pids)} identities; expected uint8 "
-            "images (N, H, W, 3) or vectors (N, D), and N identities"
-        )
-    if np.issubdtype(pids.dtype, np.number):
-        chosen = _shows_somebody(pids, least=0)
-        if not chosen.all():
-            data, pids = data[chosen], pids[chosen]
-    return data, pids, None
-
-
-def _shows_somebody(pids, least: int) -> np.ndarray:
-    """Return which images show a person to learn from, and say how many do not.
-
-    In Market-1501 pid -1 is junk, a box that shows half a person or none, and 0 a distractor,
-    anybody: taken for a person, either would teach that strangers are the same.
-    """
-    chosen = np.asarray(pids) >= least
-    left_out = np.count_nonzero(~chosen)
-    if left_out:
-        what = "junk (pid -1)" if least == 0 else "junk (pid -1) or distractors (pid 0)"
-        warnings.warn(f"{left_out} training images are {what} and are left out", stacklevel=4)
-    return chosen
-
-
-def _fingerprint(data: np.ndarray, labels: np.ndarray) -> int:
-    """Return a number that tells data sets apart: of their size, labels and every hundredth row."""
-    some = np.ascontiguousarray(data[:: max(1, len(data) // 100)])
-    return zlib.crc32(some, zlib.crc32(np.asarray([*data.shape, *labels], np.int64)))
-
-
 def train_head(
     vectors: Sequence[np.ndarray],
     split: datasets.Dataset,
@@ -401,7 +359,7 @@ def _head(vectors, split, dim=128, steps=300, identities=12, seed=0, **settings)
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.manual_seed(seed)
         head = networks.SiameseHead(vectors[0].shape[1], dim)
-    chosen = _shows_somebody(split.train.pid, least=1)
+    chosen = examples.shows_somebody(split.train.pid, least=1)
     train, pids = vectors[0][chosen], split.train.pid[chosen].to_numpy()
     epochs = max(1, round(steps / len(IdentitySampler(pids, identities))))
     settings = {"identities": identities, "epochs": epochs, "seed": seed, **settings}
