@@ -92,7 +92,7 @@ def learn_once(trainer):
 def folder(tmp_path_factory):
     """What two processes left behind, one of which was killed in its second epoch."""
     # After a kill torchrun's processes may look for each other at a port that is gone, and wait
-    # without end: that is torch's, and whoever trains gives the command again. So do we, twice.
+    # without end or give up: that is torch's, and whoever trains gives the command again. So do we.
     for seconds in (100, 100, 200):
         folder = tmp_path_factory.mktemp("two")
         script = folder / "two.py"
@@ -115,8 +115,8 @@ def finished(script: Path, seconds: float) -> bool:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # the processes that it started, too
             return False
-    assert process.returncode == 0, said
-    return True
+    assert process.returncode == 0 or "Gloo connectFullMesh failed" in said, said
+    return process.returncode == 0
 
 
 @pytest.mark.parametrize("name", NETWORKS)
