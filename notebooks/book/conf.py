@@ -46,7 +46,7 @@ CONTENTS = {
     "Lessons": ["notebooks/0*"],
     "On your own footage": ["notebooks/OWN_FOOTAGE", "notebooks/own_footage", "notebooks/SCALE"],
     "Solutions": ["notebooks/solutions/*"],
-    "To look up": ["notebooks/GLOSSARY"],
+    "To look up": ["notebooks/GLOSSARY", "notebooks/RESULTS"],
     "To teach": ["notebooks/TEACHING", "notebooks/teaching/*"],
     "Footage and weights": ["data/README", "data/weights/*", "data/generator/README"],
     "To take part": ["CONTRIBUTING", "CODE_OF_CONDUCT", "CHANGELOG"],
@@ -191,6 +191,9 @@ def fetch_runtime(folder: Path) -> None:
 def readable(text: str, folder: Path) -> str:
     """Return Markdown without badges of a repository that has no address yet, links to pages."""
     text = re.sub(r"(?m)^.*\[!\[.*OWNER/REPOSITORY.*\n?", "", text)
+    # A choice of pictures, which Markdown does not know and Sphinx would not copy.
+    choice = r'(?s)<picture>.*?<img src="(.*?)".*? alt="(.*?)">\s*</picture>'
+    text = re.sub(choice, r"![\2](\1)", text)
 
     def page(match: re.Match) -> str:  # a folder is no page; its first is
         inside = sorted((ROOT / folder / match[1]).glob("*.ipynb"))
