@@ -120,7 +120,7 @@ def run_template(cell, until, **answers):
 
 
 def test_labelled_people_give_a_threshold_a_report_and_a_tuned_network(capsys):
-    names = run_template("SECONDS = 4", "networks.save", TUNE=True)
+    names = run_template("SECONDS = 4", "tune.further", TUNE=True)
     assert names["enough"] and 0 < names["threshold"] == names["extractor"].threshold < 1
     assert (names["OUT"] / "report.html").is_file() and (names["OUT"] / "own.pt").is_file()
     assert not set(names["dataset"].train.pid) & set(names["dataset"].query.pid)
