@@ -37,8 +37,11 @@ def absent(plaza: Path) -> list[str]:
 
     `plaza` is the folder of the footage. Whether files are whole is for check_machine.py to say.
     """
-    lines = (ROOT / "data" / "SHA256SUMS").read_text("utf-8").splitlines()
-    named = [line.split("  ", 1)[1] for line in lines]
+    records = [place / "SHA256SUMS" for place in (plaza.parent, ROOT / "data")]
+    record = next((path for path in records if path.is_file()), None)
+    if record is None:
+        return ["SHA256SUMS"]
+    named = [line.split("  ", 1)[1] for line in record.read_text("utf-8").splitlines()]
     files = [name.removeprefix("plaza/") for name in named]
     files = [name for part in BUNDLED for name in files if name.split("/")[0] == part]
     lacking = [name for name in files if not (plaza / name).exists()]
