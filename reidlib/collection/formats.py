@@ -153,8 +153,9 @@ def _require_text(path: str | Path) -> None:
             f"{path} is a zip archive; unpack it, and give the text in it (in CVAT's MOT export "
             "gt/gt.txt)"
         )
-    damaged = begins.lstrip()[:1].isdigit() and begins.count(b"\0") < 100  # its line is named later
-    if b"\0" in begins and not damaged and not begins.startswith((b"\xff\xfe", b"\xfe\xff")):
+    marked = begins.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"))  # as texts may be
+    zeros = begins.count(b"\0")  # a few in a text are a damaged line, named when it is read
+    if not marked and (zeros > 100 or (zeros and begins[:1] > b"\x7f")):
         raise ValueError(f"{path} is no text; expected lines frame,id,x,y,width,height,...")
 
 
