@@ -4,9 +4,8 @@
     python benchmarks/int8.py --out quantised
 
 Both are calibrated on frames and crops of plaza (every 25th frame of the clips, every 8th training
-crop) and written to `--out`. AP50 is measured on the clips, people at least 0.3 visible, rank-1 and
-mAP on plaza's test people; the pace on two threads is a ratio within a round, the median of
-`--rounds`.
+crop) and written to `--out`. Scores are those of `benchmarks/plaza.py`; the pace on two threads is
+a ratio within a round, the median of `--rounds`.
 """
 
 import argparse
@@ -17,20 +16,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
+import plaza
+from looks import PLAZA
 
 from reidlib import assets
-from reidlib.collection import datasets, formats, video
-from reidlib.detection import detectors, scores
+from reidlib.collection import datasets, video
+from reidlib.detection import detectors
 from reidlib.features import extractors
-from reidlib.model import ranking
-
-CLIPS = ["c1_day", "c2_day", "c3_day", "c1_dusk", "c2_dusk", "c3_dusk", "c4_hall"]
 
 
 def frames(every: int) -> list[np.ndarray]:
     """Return every n-th frame of plaza's clips."""
-    paths = [assets.data("plaza", "clips", f"{clip}.mp4") for clip in CLIPS]
+    paths = [assets.data("plaza", "clips", f"{clip}.mp4") for clip in PLAZA]
     return [image for path in paths for _, _, image in video.read(path, every=every)]
 
 
@@ -62,27 +59,6 @@ def embedding(out: Path) -> Path:
     return quantised(source, [crop[None] for crop in crops], out / "plaza_embedding.xml")
 
 
-def found(detector) -> dict[str, float]:
-    """Return AP50 of each clip."""
-    result = {}
-    for clip in CLIPS:
-        truth = formats.read_mot(assets.data("plaza", "truth", f"{clip}.txt"))
-        read = video.read(assets.data("plaza", "clips", f"{clip}.mp4"))
-        tables = [detector([image])[0].assign(frame=index) for index, _, image in read]
-        result[clip] = scores.average_precision(truth, pd.concat(tables), visibility=0.3)
-    return result | {"mean": statistics.mean(result.values())}
-
-
-def ranked(extractor) -> dict[str, float]:
-    """Return rank-1 and mAP on plaza's test people."""
-    plaza = datasets.load("plaza")
-    query, gallery = (
-        extractor(datasets.read_images(part.path)) for part in (plaza.query, plaza.gallery)
-    )
-    result = ranking.score(query, gallery, plaza)
-    return {"rank-1": result.cmc[0], "mAP": result.mAP}
-
-
 def times(tools: dict, images: list, rounds: int) -> dict[str, float]:
     """Return how many times the pace of the first tool each has, the median over rounds."""
     taken = {name: [] for name in tools}
@@ -100,26 +76,19 @@ def times(tools: dict, images: list, rounds: int) -> dict[str, float]:
     }
 
 
-def show(title: str, tools: dict, measure, images: list, rounds: int) -> None:
-    pace = times(tools, images, rounds)
-    rows = {name: measure(tool) | {"pace": pace[name]} for name, tool in tools.items()}
-    print(f"\n{title}\n\n{pd.DataFrame(rows).T.to_string(float_format='{:.3f}'.format)}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("quantised"))
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
+    names = ["plaza", str(embedding(arguments.out))]
+    plaza.show("Finding a test person in another camera", plaza.identification(names))
     crops = list(datasets.read_images(datasets.load("plaza").gallery.path[:512]))
-    tools = {"as bundled": extractors.load(), "8 bits": extractors.load(embedding(arguments.out))}
-    show("Embedding", tools, ranked, crops, arguments.rounds)
-    eager = {"confidence": 0.01}
-    tools = {
-        "as bundled": detectors.load("plaza", **eager),
-        "8 bits": detectors.load(detector(arguments.out), **eager),
-    }
-    show("Detector", tools, found, frames(25), arguments.rounds)
+    print(times({name: extractors.load(name) for name in names}, crops, arguments.rounds))
+    names = ["plaza", str(detector(arguments.out))]
+    plaza.show("Detection, visibility 0.3 and up", plaza.detection(names, PLAZA))
+    tools = {name: detectors.load(name, confidence=0.01) for name in names}
+    print(times(tools, frames(25), arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ import base64
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from stand_ins import made_up_split
 
-from reidlib.collection import datasets
 from reidlib.model import panels, ranking, toy, training
 
 BEGIN = {"loss": "triplet", "margin": 0.3, "mining": "all", "dim": 128, "lr": 1e-3}
@@ -23,9 +22,7 @@ def put(panel, **values):
 @pytest.fixture(scope="module")
 def split():
     """24 people, three cameras, three images in each: 18 to learn from, 6 to validate on."""
-    pid, camid, _ = np.meshgrid(range(1, 25), range(1, 4), range(3), indexing="ij")
-    table = pd.DataFrame({"path": "", "pid": pid.ravel(), "camid": camid.ravel()})
-    return datasets.split(table, train=0.75)
+    return made_up_split(24)
 
 
 @pytest.fixture(scope="module")

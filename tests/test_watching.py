@@ -1,18 +1,15 @@
 """What is watched of a training is the training itself, and a plane that does not spin."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from stand_ins import made_up_split
 
-from reidlib.collection import datasets
 from reidlib.model import embedding, training, watching
 
 
 @pytest.fixture(scope="module")
 def split():
-    pid, camid, _ = np.meshgrid(range(1, 17), range(1, 4), range(3), indexing="ij")
-    table = pd.DataFrame({"path": "", "pid": pid.ravel(), "camid": camid.ravel()})
-    return datasets.split(table, train=0.75)
+    return made_up_split(16)
 
 
 @pytest.fixture(scope="module")

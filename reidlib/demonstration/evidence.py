@@ -52,8 +52,8 @@ def card(folder: str | Path, answers: Sequence[str | Path] = ()) -> dict:
     rates, no_rates = _rates(labels, found["settings"]["link threshold"])
     answered = int((given[0]["answer"] != "").sum()) if given else 0
     usable, left = 0 if labels is None else len(labels), max(len(pairs) - answered, 0)
-    enough = usable >= LEAST or left == 0
-    missing = _missing(people, rates if enough else None, usable, len(tracklets), left)
+    grounds = rates if usable >= LEAST or left == 0 else None
+    missing = _missing(people, grounds, usable, len(tracklets), left)
     return {
         "folder": folder.resolve().name,
         "made": found["made"],
@@ -69,7 +69,7 @@ def card(folder: str | Path, answers: Sequence[str | Path] = ()) -> dict:
         "visitors": counts.visitors(tracklets),
         "broke": _broke(folder, found, tracklets, vectors),
         "limits": counts.LIMITS,
-        "verdict": verdict(people, rates if enough else None, len(tracklets)),
+        "verdict": verdict(people, grounds, len(tracklets)),
         "rules": RULES,
         "missing": missing,
     }
